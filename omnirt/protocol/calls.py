@@ -1,0 +1,44 @@
+"""CALLS: what the daemon asks of the host, with the shapes of params and results."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+
+class ToolCallParams(Struct, rename="camel", kw_only=True):
+    """`tool.call`: run a tool of the host's within `timeout_ms`."""
+
+    session_id: str
+    run_id: str
+    tool_call_id: str
+    tool_name: str
+    arguments: dict[str, Any]
+    agent: str
+    timeout_ms: int
+
+
+class ToolCallResult(Struct, rename="camel", kw_only=True):
+    """`tool.call`: any JSON value; a string is told to the model as it stands."""
+
+    output: Any
+
+
+class CallSpec(NamedTuple):
+    """One row of CALLS; `capability` is the member of `capabilities` by which a host says that it answers."""
+
+    params: type[Struct]
+    result: type[Struct]
+    capability: str
+    doc: str
+
+
+CALLS: dict[str, CallSpec] = {
+    "tool.call": CallSpec(
+        ToolCallParams,
+        ToolCallResult,
+        "tools",
+        "Runs a host tool; an error reply is told to the model in words.",
+    ),
+}

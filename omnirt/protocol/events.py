@@ -1,0 +1,365 @@
+"""EVENTS: the notifications of the daemon, each with its shape and where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from omnirt.protocol.types import (
+    CloseReason,
+    ErrorInfo,
+    Event,
+    InputTokens,
+    Item,
+    OutputTokens,
+    ResponseStatus,
+    Upstream,
+    Usage,
+)
+
+
+class RealtimeState(Event):
+    """The state of the talk changed; `connected` is the first event of a run."""
+
+    METHOD = "realtime.state"
+    SOURCE = "session state table: every input, response and speech event"
+
+    state: Literal["connected", "listening", "userSpeaking", "thinking", "speaking", "closing"]
+
+
+class RealtimeAudio(Event):
+    """A chunk of the agent's speech; `offsetMs` is its place in the item's part, `deltaMs` its length."""
+
+    METHOD = "realtime.audio"
+    SOURCE = "response.output_audio.delta"
+
+    response_id: str
+    item_id: str
+    content_index: int
+    audio: bytes
+    offset_ms: int
+    delta_ms: int
+    audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]
+
+
+class RealtimeAudioEnd(Event):
+    """No more audio of this part; `file` is where it was stored."""
+
+    METHOD = "realtime.audioEnd"
+    SOURCE = "response.output_audio.done, or the end of its response"
+
+    item_id: str
+    content_index: int
+    total_ms: int
+    file: str | UnsetType = UNSET
+
+
+class RealtimeAudioInterrupted(Event):
+    """The host empties its player: the user heard `heardMs` of the `generatedMs` of this part."""
+
+    METHOD = "realtime.audioInterrupted"
+    SOURCE = "session.interrupt, or input_audio_buffer.speech_started (barge-in)"
+
+    item_id: str
+    content_index: int
+    was_playing: bool
+    heard_ms: int
+    generated_ms: int
+
+
+class TranscriptEvent(Event):
+    """Fields of every transcript and text event."""
+
+    item_id: str
+    content_index: int
+    role: Literal["user", "assistant"]
+
+
+class RealtimeTranscriptDelta(TranscriptEvent):
+    """A piece of the transcript of speech."""
+
+    METHOD = "realtime.transcriptDelta"
+    SOURCE = "response.output_audio_transcript.delta, conversation.item.input_audio_transcription.delta"
+
+    delta: str
+
+
+class RealtimeTranscriptDone(TranscriptEvent):
+    """The whole transcript, authoritative; `error` when the transcription failed."""
+
+    METHOD = "realtime.transcriptDone"
+    SOURCE = (
+        "response.output_audio_transcript.done, conversation.item.input_audio_transcription.completed/failed"
+    )
+
+    text: str
+    error: ErrorInfo | UnsetType = UNSET
+
+
+class RealtimeTextDelta(TranscriptEvent):
+    """A piece of text output."""
+
+    METHOD = "realtime.textDelta"
+    SOURCE = "response.output_text.delta"
+
+    delta: str
+
+
+class RealtimeTextDone(TranscriptEvent):
+    """The whole text, authoritative."""
+
+    METHOD = "realtime.textDone"
+    SOURCE = "response.output_text.done"
+
+    text: str
+    error: ErrorInfo | UnsetType = UNSET
+
+
+class RealtimeItemAdded(Event):
+    """A new item of the conversation."""
+
+    METHOD = "realtime.itemAdded"
+    SOURCE = "conversation.item.added"
+
+    item: Item
+
+
+class RealtimeItemUpdated(Event):
+    """An item changed; only the changed one is sent."""
+
+    METHOD = "realtime.itemUpdated"
+    SOURCE = "conversation.item.done, transcripts, truncation"
+
+    item: Item
+
+
+class RealtimeItemRemoved(Event):
+    """An item is gone from the conversation."""
+
+    METHOD = "realtime.itemRemoved"
+    SOURCE = "conversation.item.deleted"
+
+    item_id: str
+
+
+class RealtimeResponseStart(Event):
+    """The provider began a response."""
+
+    METHOD = "realtime.responseStart"
+    SOURCE = "response.created"
+
+    response_id: str
+
+
+class Latency(Struct, rename="camel", omit_defaults=True, kw_only=True):
+    """Where the time of a response went, in ms; absent where it does not apply."""
+
+    speech_end_to_first_audio_ms: int | UnsetType = UNSET
+    request_to_first_audio_ms: int | UnsetType = UNSET
+    first_audio_to_host_ms: int | UnsetType = UNSET
+
+
+class RealtimeResponseEnd(Event):
+    """A response ended; a failed one says why."""
+
+    METHOD = "realtime.responseEnd"
+    SOURCE = "response.done"
+
+    response_id: str
+    status: ResponseStatus
+    reason: str | UnsetType = UNSET
+    error: ErrorInfo | UnsetType = UNSET
+    usage: Usage | UnsetType = UNSET
+    latency: Latency | UnsetType = UNSET
+
+
+class RealtimeToolStart(Event):
+    """A tool runs; `arguments` is an object when they parse, else the string."""
+
+    METHOD = "realtime.toolStart"
+    SOURCE = "response.output_item.done of type function_call"
+
+    tool_call_id: str
+    tool_name: str
+    arguments: Any
+    agent: str
+
+
+class RealtimeToolEnd(Event):
+    """A tool ended; `output` is what the model was told."""
+
+    METHOD = "realtime.toolEnd"
+    SOURCE = "the tool's return, error or timeout"
+
+    tool_call_id: str
+    tool_name: str
+    arguments: Any
+    output: Any
+    status: Literal["completed", "failed", "rejected", "timedOut"]
+    duration_ms: int
+    error: ErrorInfo | UnsetType = UNSET
+
+
+class RealtimeAgentStart(Event):
+    """An agent began to answer."""
+
+    METHOD = "realtime.agentStart"
+    SOURCE = "response.created"
+
+    agent: str
+
+
+class RealtimeAgentEnd(Event):
+    """The agent's answer ended."""
+
+    METHOD = "realtime.agentEnd"
+    SOURCE = "response.done"
+
+    agent: str
+
+
+class RealtimeHandoff(Event):
+    """The conversation went from one agent to another."""
+
+    METHOD = "realtime.handoff"
+    SOURCE = "a transfer_to_… function call"
+
+    from_agent: str
+    to_agent: str
+
+
+class InputSpeechEvent(Event):
+    """Fields of the events on the user's speech; `audioMs` counts the input audio sent so far."""
+
+    item_id: str | UnsetType = UNSET
+    audio_ms: int | UnsetType = UNSET
+
+
+class RealtimeInputSpeechStart(InputSpeechEvent):
+    """The user began to speak."""
+
+    METHOD = "realtime.inputSpeechStart"
+    SOURCE = "input_audio_buffer.speech_started"
+
+
+class RealtimeInputSpeechEnd(InputSpeechEvent):
+    """The user stopped speaking."""
+
+    METHOD = "realtime.inputSpeechEnd"
+    SOURCE = "input_audio_buffer.speech_stopped, or committed without one"
+
+
+class RealtimeInputTimeout(InputSpeechEvent):
+    """Nobody spoke for the idle time of the turn detection."""
+
+    METHOD = "realtime.inputTimeout"
+    SOURCE = "input_audio_buffer.timeout_triggered"
+
+
+class RealtimeUsage(Event, kw_only=True):
+    """Running totals of the session, the members of `Usage`."""
+
+    METHOD = "realtime.usage"
+    SOURCE = "response.done, conversation.item.input_audio_transcription.completed"
+
+    input_tokens: int | UnsetType = UNSET
+    output_tokens: int | UnsetType = UNSET
+    total_tokens: int | UnsetType = UNSET
+    input: InputTokens
+    output: OutputTokens
+    seconds: float | UnsetType = UNSET
+
+
+class RealtimeFlow(Event):
+    """Audio that a slow host (`output`), provider (`input`) or disk (`storage`) could not take."""
+
+    METHOD = "realtime.flow"
+    SOURCE = "the bounds of the daemon's own queues"
+
+    direction: Literal["output", "input", "storage"]
+    lost: bool
+    dropped_ms: int
+    queued_bytes: int
+    item_id: str | UnsetType = UNSET
+    from_ms: int | UnsetType = UNSET
+
+
+class RealtimeError(Event):
+    """Something went wrong; most are not fatal and the talk goes on."""
+
+    METHOD = "realtime.error"
+    SOURCE = "error events of the provider, failed notifications of the host, faults of the daemon"
+
+    kind: str
+    message: str
+    retryable: bool
+    fatal: bool
+    upstream: Upstream | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    count: int | UnsetType = UNSET
+    path: str | UnsetType = UNSET
+
+
+class RealtimeClosed(Event):
+    """The session is over; always the last event."""
+
+    METHOD = "realtime.closed"
+    SOURCE = "the end of the session"
+
+    reason: CloseReason
+    error: ErrorInfo | UnsetType = UNSET
+
+
+class RealtimeRaw(Event):
+    """The provider's event as it came; only with `raw: true`."""
+
+    METHOD = "realtime.raw"
+    SOURCE = "every event of the provider"
+
+    event: Any
+
+
+class LogMessage(Struct, rename="camel", omit_defaults=True, kw_only=True):
+    """For the user's eyes; belongs to no session."""
+
+    METHOD: ClassVar[str] = "log.message"
+    SOURCE: ClassVar[str] = "notifications that could not be served"
+
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+
+
+_SESSION_EVENTS: tuple[type[Event], ...] = (
+    RealtimeState,
+    RealtimeAudio,
+    RealtimeAudioEnd,
+    RealtimeAudioInterrupted,
+    RealtimeTranscriptDelta,
+    RealtimeTranscriptDone,
+    RealtimeTextDelta,
+    RealtimeTextDone,
+    RealtimeItemAdded,
+    RealtimeItemUpdated,
+    RealtimeItemRemoved,
+    RealtimeResponseStart,
+    RealtimeResponseEnd,
+    RealtimeToolStart,
+    RealtimeToolEnd,
+    RealtimeAgentStart,
+    RealtimeAgentEnd,
+    RealtimeHandoff,
+    RealtimeInputSpeechStart,
+    RealtimeInputSpeechEnd,
+    RealtimeInputTimeout,
+    RealtimeUsage,
+    RealtimeFlow,
+    RealtimeError,
+    RealtimeClosed,
+    RealtimeRaw,
+)
+
+EVENTS: dict[str, type[Event] | type[LogMessage]] = {
+    **{event.METHOD: event for event in _SESSION_EVENTS},
+    LogMessage.METHOD: LogMessage,
+}

@@ -1,0 +1,65 @@
+"""Decodes params into their struct, and turns every misfit into `invalid_params` with a path."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.types import Params
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_UNKNOWN = re.compile(r"unknown field `(?P<name>.*?)`", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(?P<name>.*?)`", re.DOTALL)
+_AT = re.compile(r" - at `(?P<path>\$.*?)`\Z", re.DOTALL)
+
+
+def decode_params(params_type: type[T], raw: bytes | msgspec.Raw | None) -> T:
+    """The params of a request as `params_type`.
+
+    Args:
+        params_type: The struct to fill.
+        raw: The JSON of the `params` member; None, `null` and `[]` mean no params.
+
+    Raises:
+        OmnirtError: `invalid_params` with `path` (`$.audio`), or "not yet" for what this version refuses.
+    """
+    text = b"{}" if raw is None else bytes(raw).strip()
+    if text in (b"null", b"") or (text[:1] == b"[" and not text[1:-1].strip()):
+        text = b"{}"
+    if text[:1] == b"[":
+        raise OmnirtError(
+            "invalid_params", "Params are given by name: send an object, not an array.", path="$"
+        )
+    try:
+        return msgspec.json.decode(text, type=params_type)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _problem(params_type, text, str(error)) from None
+
+
+def split_path(message: str) -> tuple[str, str]:
+    """msgspec's message as (what is wrong, path): `Expected int, got str - at $.x` → that text and `$.x`."""
+    at = _AT.search(message)
+    path = at["path"] if at else "$"
+    what = message[: at.start()] if at else message
+    named = _UNKNOWN.search(what) or _MISSING.search(what)
+    return what, f"{path}.{named['name']}" if named else path
+
+
+def _problem(params_type: type[msgspec.Struct], text: bytes, message: str) -> OmnirtError:
+    what, path = split_path(message)
+    member = path.removeprefix("$.")
+    not_yet = params_type.NOT_YET if issubclass(params_type, Params) else {}
+    if member in not_yet:
+        return OmnirtError(
+            "invalid_params", f"`{member}` ({not_yet[member]}) is not supported yet; leave it out.", path=path
+        )
+    if _UNKNOWN.search(what):
+        known = ", ".join(
+            f.encode_name for f in msgspec.structs.fields(params_type) if f.encode_name != "_meta"
+        )
+        what = f"Unknown member `{member}`; known here: {known or 'none'}"
+    return OmnirtError("invalid_params", f"{what} (at {path}).", path=path)
