@@ -1,0 +1,79 @@
+# Everything is run from here. `make help` lists the targets; each makes the environment it needs by itself.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; `make PYTHON=/path/to/python3.13 …` overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+# pytest-xdist: two workers pay for themselves because most tests wait for a process of their own.
+WORKERS ?= 2
+COVERAGE_FLOOR := 85
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test quick check lint schemas bench build clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ── environments ─────────────────────────────────────────────────────────────────────────────────────
+# Two stamps: the demo needs only what users install; tests and checks need the tools as well.
+
+$(VENV)/.runtime: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "omnirt needs Python 3.11 or newer on PATH (or make PYTHON=…)" >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) …" >&2
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'   # the first pip with --group
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Adding the development tools …" >&2
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+setup: $(VENV)/.dev ## Make .venv with everything (quick the second time)
+
+# ── use ──────────────────────────────────────────────────────────────────────────────────────────────
+
+demo: $(VENV)/.runtime ## Hold a voice conversation with the daemon, offline (DEMO_ARGS="--fast" to hurry)
+	@$(BIN)/omnirt demo $(DEMO_ARGS)
+
+# ── development ──────────────────────────────────────────────────────────────────────────────────────
+
+test: $(VENV)/.dev ## Run every test, with coverage (TEST_ARGS="-k framing" to choose)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --format=total | sed 's/^/coverage with branches: /; s/$$/ %/'
+
+quick: $(VENV)/.dev ## Run the unit and property tests only, without coverage
+	@$(BIN)/pytest tests/unit tests/property $(TEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+check: lint .coverage ## Lint, types, import contracts, spelling, schema drift, coverage floor
+	$(BIN)/omnirt schema --check schemas
+	@$(BIN)/coverage report --skip-covered --skip-empty --fail-under=$(COVERAGE_FLOOR)
+
+# Only when there are no figures yet: `make test` leaves them.
+.coverage: | $(VENV)/.dev
+	@$(MAKE) test
+
+schemas: $(VENV)/.dev ## Write schemas/ from the tables in omnirt/protocol
+	@$(BIN)/omnirt schema --write schemas
+
+bench: $(VENV)/.dev ## Print latencies and costs as ratios to a bare pipe and to the bare SDK
+	@$(BIN)/python -m tests.benchmarks
+
+build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove everything that was made here, the environment too
+	rm -rf $(VENV) build dist demo-data .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache node_modules
+	find omnirt tests -name __pycache__ -type d -prune -exec rm -rf {} +
