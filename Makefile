@@ -70,7 +70,7 @@ schemas: $(VENV)/.dev ## Write schemas/ from the tables in omnirt/protocol
 bench: $(VENV)/.dev ## Print latencies and costs as ratios to a bare pipe and to the bare SDK
 	@$(BIN)/python -m tests.benchmarks
 
-build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
+build: $(VENV)/.dev ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## Remove everything that was made here, the environment too

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class ToolCallParams(Struct, rename="camel", kw_only=True):
-    """`tool.call`: run a tool of the host's within `timeout_ms`."""
+    """`tool.call`: run a tool of the host's within `timeoutMs`."""
 
     session_id: str
     run_id: str

@@ -73,7 +73,7 @@ class ContentPart(Struct, rename="camel", omit_defaults=True, kw_only=True):
 
 
 class Item(Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """One entry of a conversation. `at_ms` counts from the start of the run."""
+    """One entry of a conversation. `atMs` counts from the start of the run."""
 
     item_id: str
     type: Literal["message", "functionCall", "functionCallOutput"]
