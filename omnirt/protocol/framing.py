@@ -1,7 +1,8 @@
 """Cuts the bytes of stdin into messages, and wraps messages for stdout: JSON lines or LSP headers.
 
-Sans-IO: bytes in, messages and problems out. A problem never raises; it is one more thing that was read. Whatever
-the host sends, memory stays below the size limit plus one read, and the messages that follow are found again.
+Sans-IO: bytes in, messages and problems out. A problem never raises; it is one more thing that was read.
+Whatever the host sends, memory stays below the size limit plus one read, and the messages that follow are
+found again.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _BLOCK_END = re.compile(rb"\r?\n\r?\n")
 _RESYNC = re.compile(
     rb"(?i)(?<=\n)content-length[ \t]{0,8}:|content-length:[ \t]{0,8}[0-9]{1,15}[ \t]{0,8}\r?\n"
 )
-"""A `Content-Length:` line; with a number also behind a body that ends without a newline (a JSON string cannot
-hold a raw newline, so this never matches inside a body)."""
+"""A `Content-Length:` line; with a number also behind a body that ends without a newline (a JSON string
+cannot hold a raw newline, so this never matches inside a body)."""
 _RESYNC_TAIL = 64
 """Bytes kept while looking for the next header: more than the longest match and the byte before it."""
 
@@ -74,10 +75,9 @@ class FrameDecoder:
     def feed(self, data: bytes) -> list[Framed]:
         """Everything that `data` completes, in order."""
         if self._decoder is None:
-            self._start += data
-            if not self._detect(ended=False):
+            self._decoder = self._detect(self._start + data, ended=False)
+            if self._decoder is None:
                 return []
-            assert self._decoder is not None
             data, self._start = self._start, b""
         return self._decoder.feed(data)
 
@@ -88,28 +88,25 @@ class FrameDecoder:
 
     def eof(self) -> list[Framed]:
         """What the end of stdin completes: a last line without its newline, or a problem."""
-        if self._decoder is None:
-            if not self._detect(ended=True):
-                return []
-            assert self._decoder is not None
-            rest, self._start = self._start, b""
-            return self._decoder.feed(rest) + self._decoder.eof()
-        return self._decoder.eof()
+        if self._decoder is not None:
+            return self._decoder.eof()
+        self._decoder = self._detect(self._start, ended=True)
+        return self._decoder.feed(self._start) + self._decoder.eof() if self._decoder else []
 
-    def _detect(self, *, ended: bool) -> bool:
-        """Whether the first byte of a message is there; picks the decoder if so."""
-        start = self._start.lstrip(_BLANK)
+    def _detect(self, start: bytes, *, ended: bool) -> _Lines | _Headers | None:
+        """The decoder that the first byte of a message asks for, or None while there is no such byte."""
+        start = start.lstrip(_BLANK)
         while start.startswith(_BOM):
             start = start.removeprefix(_BOM).lstrip(_BLANK)
         self._start = start
         if not start or (not ended and len(start) < len(_BOM) and _BOM.startswith(start)):
-            return False
-        framing = self._choice
-        if framing == "auto":
-            framing = "headers" if start[:1] in b"Cc" else "lines"
-        self.framing = framing
-        self._decoder = _Lines(self._limit) if framing == "lines" else _Headers(self._limit)
-        return True
+            return None
+        self.framing = self._choice if self._choice != "auto" else _framing_of(start)
+        return _Lines(self._limit) if self.framing == "lines" else _Headers(self._limit)
+
+
+def _framing_of(start: bytes) -> Framing:
+    return "headers" if start[:1] in (b"C", b"c") else "lines"
 
 
 def _too_large(limit: int, size: int | None = None) -> Problem:
@@ -189,7 +186,8 @@ class _Headers:
         return out
 
     def eof(self) -> list[Framed]:
-        rest = self._body is not None or (not self._lost and not self._skip and bytes(self._buffer).strip(_BLANK))
+        reported = self._lost or self._skip > 0
+        rest = self._body is not None or (not reported and bytes(self._buffer).strip(_BLANK))
         self._buffer.clear()
         self._body, self._skip, self._lost = None, 0, False
         return [Problem("parse_error", "stdin ended in the middle of a message.")] if rest else []
@@ -257,8 +255,10 @@ class _Headers:
 
 def _own_lengths(block: bytes) -> list[bytes]:
     """The values of the lines that are named Content-Length."""
-    named = (line.partition(b":") for line in block.split(b"\n"))
-    return [value.strip() for name, colon, value in named if colon and name.strip().lower() == b"content-length"]
+    lines = (line.partition(b":") for line in block.split(b"\n"))
+    return [
+        value.strip() for name, colon, value in lines if colon and name.strip().lower() == b"content-length"
+    ]
 
 
 def content_length(block: bytes) -> int | None:

@@ -44,7 +44,9 @@ def test_pieces_make_no_difference(data: bytes, choice: FramingChoice, cuts: lis
 
 
 @given(_streams, _choices)
-def test_what_comes_out_is_a_message_within_the_limit_or_a_problem(data: bytes, choice: FramingChoice) -> None:
+def test_what_comes_out_is_a_message_within_the_limit_or_a_problem(
+    data: bytes, choice: FramingChoice
+) -> None:
     for framed in decode([data], choice):
         assert isinstance(framed, Problem) or (isinstance(framed, bytes) and len(framed) <= LIMIT)
 
@@ -59,7 +61,9 @@ def test_memory_stays_below_the_limit_and_one_read(data: bytes, choice: FramingC
 
 
 _messages = st.lists(
-    st.binary(min_size=1, max_size=LIMIT).map(lambda b: b"{" + b.replace(b"\n", b" ").replace(b"\r", b" ") + b"}"),
+    st.binary(min_size=1, max_size=LIMIT).map(
+        lambda b: b"{" + b.replace(b"\n", b" ").replace(b"\r", b" ") + b"}"
+    ),
     min_size=1,
 ).map(lambda ms: [m[:LIMIT] for m in ms])
 
