@@ -1,0 +1,142 @@
+"""What a person sees of the demo: a timeline with a level meter, plain lines, or JSON lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TextIO
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from omnirt.demo.sound import bars
+
+Who = Literal["host", "you", "agent", "tool", "daemon"]
+
+STYLES: dict[Who, str] = {
+    "host": "dim", "you": "bold cyan", "agent": "bold green", "tool": "bold yellow", "daemon": "dim",
+}  # fmt: skip
+METER_WIDTH = 24
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timeline.
+
+    Attributes:
+        at_ms: Since the demo began.
+        who: Whose act it is.
+        event: What happened, in one word; the same word in `--json`.
+        text: For people.
+        latency_ms: How long the other side took, where there is such a thing.
+        wave: The shape of the sound, as levels from 0 to 1.
+        facts: Figures for `--json`.
+    """
+
+    at_ms: int
+    who: Who
+    event: str
+    text: str
+    latency_ms: float | None = None
+    wave: list[float] = field(default_factory=list)
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+class View(Protocol):
+    """Where the conversation shows itself."""
+
+    def show(self, entry: Entry) -> None:
+        """Adds a line to the timeline."""
+
+    def meter(self, you: float, agent: float, saying: str) -> None:
+        """Draws how loud both sides are now, and what the agent has said so far."""
+
+    def close(self) -> None:
+        """Leaves the terminal as it was."""
+
+
+class JsonView:
+    """One JSON object for each line of the timeline."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def show(self, entry: Entry) -> None:
+        """Writes the entry as a line of JSON."""
+        record: dict[str, object] = {
+            "atMs": entry.at_ms,
+            "who": entry.who,
+            "event": entry.event,
+            "text": entry.text,
+        }
+        if entry.latency_ms is not None:
+            record["latencyMs"] = round(entry.latency_ms, 1)
+        self._out.write(msgspec.json.encode(record | entry.facts).decode() + "\n")
+        self._out.flush()
+
+    def meter(self, you: float, agent: float, saying: str) -> None:
+        """A program has no use for it."""
+
+    def close(self) -> None:
+        """Nothing to restore."""
+
+
+class TextView:
+    """The timeline for people; on a terminal that can, with a meter that moves below it."""
+
+    def __init__(self, out: TextIO) -> None:
+        encoding = (getattr(out, "encoding", None) or "ascii").lower().replace("-", "")
+        self._ascii = not encoding.startswith("utf")
+        self._console = Console(file=out, highlight=False, soft_wrap=True)
+        self._you: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
+        self._agent: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._console.is_dumb_terminal and not os.environ.get("NO_LIVE"):
+            self._live = Live(Text(), console=self._console, transient=True, auto_refresh=False)
+            self._live.start()
+
+    def show(self, entry: Entry) -> None:
+        """Prints the entry, with its sound below it."""
+        latency = "" if entry.latency_ms is None else f"{entry.latency_ms:.0f} ms"
+        line = Text(f"{entry.at_ms / 1000:7.2f}s  ", style="dim")
+        line.append(f"{entry.who:<6}  ", style=STYLES[entry.who])
+        line.append(f"{latency:>8}  ", style="magenta")
+        line.append(
+            self._plain(entry.text), style="default" if entry.who in ("you", "agent", "tool") else "dim"
+        )
+        self._console.print(line)
+        if entry.wave:
+            drawing = bars(entry.wave, ascii_only=self._ascii)
+            self._console.print(Text(f"{'':28}{drawing}", style=STYLES[entry.who]))
+
+    def meter(self, you: float, agent: float, saying: str) -> None:
+        """Moves both meters on by one step."""
+        if self._live is None:
+            return
+        self._you.append(you)
+        self._agent.append(agent)
+        line = Text("          you ", style="cyan").append(bars(list(self._you), ascii_only=self._ascii))
+        line.append("  agent ", style="green").append(
+            bars(list(self._agent), ascii_only=self._ascii), style="green"
+        )
+        room = max(0, self._console.width - line.cell_len - 4)
+        line.append(f"  {self._plain(saying)[-room:] if room else ''}", style="dim")
+        self._live.update(line, refresh=True)
+
+    def close(self) -> None:
+        """Takes the meter away."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _plain(self, text: str) -> str:
+        return text.encode("ascii", "replace").decode() if self._ascii else text
+
+
+def make_view(as_json: bool, out: TextIO | None = None) -> View:
+    """The view that suits the flag and the terminal."""
+    out = out or sys.stdout
+    return JsonView(out) if as_json else TextView(out)
