@@ -7,12 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omnirt.protocol.schema import documents, render
+from omnirt.protocol.schema import documents, render, struct_document
+from omnirt.specs import AgentSpec
 
 
 def run(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code: 1 when the files of `--check` are stale."""
-    files = {name: render(document) for name, document in documents().items()}
+    agent = struct_document("agent", "An agent, in a file or inline", AgentSpec)
+    files = {name: render(document) for name, document in {**documents(), "agent.json": agent}.items()}
     args = _parser(files).parse_args(argv)
     if args.write is not None:
         return _write(args.write, files)

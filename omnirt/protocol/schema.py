@@ -162,8 +162,7 @@ def render(document: Schema) -> str:
 def struct_document(name: str, title: str, struct: type[Struct]) -> Schema:
     """A document for one struct that is no message, such as the agent spec."""
     defs = components_of([struct], "#/$defs/{name}")
-    root = {**defs.pop(struct.__name__), "title": title}
-    return {**header(name), **root, **({"$defs": defs} if defs else {})}
+    return {**header(name), "title": title, "$ref": f"#/$defs/{struct.__name__}", "$defs": defs}
 
 
 def _openrpc_method(name: str, spec: MethodSpec, components: Mapping[str, Schema]) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -19,6 +20,9 @@ JSONRPC: Schema = {"type": "string", "const": "2.0"}
 # Members of `error.data` by kind, besides `kind` and `retryable`; errors may carry more.
 FACTS = {"invalid_params": ("path",), "agent_invalid": ("path", "file"), "internal": ("logId",)}
 
+# One entry of a docstring's `Args:`, its continuation lines indented deeper than its name.
+_ARG = re.compile(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", re.MULTILINE)
+
 
 def components_of(structs: Iterable[type[Struct]], template: str) -> dict[str, Schema]:
     """The JSON Schemas of the structs and of all they refer to, by name."""
@@ -31,6 +35,7 @@ def components_of(structs: Iterable[type[Struct]], template: str) -> dict[str, S
 def _as_on_the_wire(schema: Schema, stamped: bool) -> Schema:
     """Mends what the structs can't say: `seq` is always there, and plain JSON Schema has no discriminator."""
     clean: Schema = _plain(schema)
+    _describe_from_args(clean)
     if stamped:
         clean["properties"]["seq"] = {"type": "integer", "minimum": 1}
         clean["required"] = [*clean["required"], "seq"]
@@ -49,6 +54,15 @@ def _plain(value: Any) -> Any:
             return [_plain(v) for v in value]
         case _:
             return value
+
+
+def _describe_from_args(schema: Schema) -> None:
+    """Moves the `Args:` of a struct's docstring to the members that they tell of."""
+    description, _, args = schema.get("description", "").partition("\n\n    Args:\n")
+    if args:
+        schema["description"] = description
+        for name, text in _ARG.findall(args):
+            schema["properties"][name]["description"] = " ".join(text.split())
 
 
 def describe_members(params: Schema) -> list[Schema]:

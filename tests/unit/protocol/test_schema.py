@@ -21,6 +21,7 @@ from omnirt.protocol.events import EVENTS
 from omnirt.protocol.methods import METHODS
 from omnirt.protocol.schema import documents, openrpc, render
 from omnirt.protocol.validation import decode_params
+from omnirt.specs.spec import parse_spec
 from tests.support import samples
 
 ROOT = Path(__file__).parents[3]
@@ -82,12 +83,39 @@ def test_the_openrpc_document_fits_the_openrpc_meta_schema() -> None:
     assert problems == []
 
 
-def test_every_reference_of_the_openrpc_document_resolves() -> None:
-    document = openrpc()
+@pytest.mark.parametrize("name", [path.name for path in SCHEMAS.glob("*.json")])
+def test_every_reference_resolves_inside_its_document(name: str) -> None:
+    document = json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
     references = re.findall(r'"\$ref": "([^"]+)"', render(document))
     assert references
     for reference in set(references):
         assert samples.resolve({"$ref": reference}, document)
+
+
+def test_an_agent_spec_fits_its_schema_and_a_misspelt_member_does_not() -> None:
+    schema = json.loads((SCHEMAS / "agent.json").read_text(encoding="utf-8"))
+    check = Draft202012Validator(schema)
+    spec = {
+        "name": "concierge",
+        "instructions": "You help {{ user }}",
+        "variables": {"user": "Ana"},
+        "realtime_settings": {"voice": "ash", "turn_detection": {"type": "semantic_vad"}},
+        "tools": [{"name": "get_weather", "run": "host", "parameters": {"type": "object"}}],
+        "handoffs": ["billing", {"name": "sales"}],
+    }
+    assert list(check.iter_errors(spec)) == []
+    assert parse_spec(spec).name == "concierge"
+    for path, misfit in {"$.instrutions": {"instrutions": ""}, "$.name": {"name": ""}}.items():
+        assert not check.is_valid({**spec, **misfit})
+        with pytest.raises(OmnirtError) as caught:
+            parse_spec({**spec, **misfit})
+        assert caught.value.facts["path"] == path
+
+
+def test_members_of_the_agent_spec_say_what_they_are_for() -> None:
+    agent = json.loads((SCHEMAS / "agent.json").read_text(encoding="utf-8"))["$defs"]["AgentSpec"]
+    assert all(member.get("description") for member in agent["properties"].values())
+    assert "Args:" not in agent["description"]
 
 
 def test_the_openrpc_document_names_every_method_notification_call_and_kind() -> None:
