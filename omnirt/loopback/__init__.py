@@ -1,0 +1,13 @@
+"""The provider `simulator`: a WebSocket server on 127.0.0.1 that speaks the provider's realtime protocol.
+
+`conversation` is the sans-IO core, `server` the shell around it; scripts and faults are described in
+docs/SIMULATOR.md.
+"""
+
+from __future__ import annotations
+
+from omnirt.loopback.script import Script
+from omnirt.loopback.server import LoopbackEndpoint, LoopbackServer, SimulatorProfile
+from omnirt.loopback.speech import load_script
+
+__all__ = ["LoopbackEndpoint", "LoopbackServer", "Script", "SimulatorProfile", "load_script"]

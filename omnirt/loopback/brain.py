@@ -1,0 +1,78 @@
+"""What a response will do: the first rule of the script that fits the turn, else the small talk's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from omnirt.loopback.script import Action, Rule, Script, fill, parse_script
+
+_SMALL_TALK = Path(__file__).parent / "smalltalk.yaml"
+_USER = ("text", "audio")
+_ALL = ("text", "audio", "start", "tool_output", "idle")
+_QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”]")
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What a response answers.
+
+    Attributes:
+        kind: Where it came from; `start` when nothing waits for an answer.
+        text: What the user wrote or was heard to say; the instructions of a start; the output of a tool.
+        number: Which turn of the user this is, from 1; 0 for what is no user's turn.
+        tool: The name of the tool whose output this is.
+    """
+
+    kind: Literal["text", "audio", "start", "tool_output", "idle"]
+    text: str = ""
+    number: int = 0
+    tool: str = ""
+
+
+def small_talk() -> Script:
+    """The default script."""
+    return parse_script(_SMALL_TALK)
+
+
+class Brain:
+    """Chooses actions; counts how often each rule was used, for `cycle`."""
+
+    def __init__(self, script: Script, default: Script, can_say: Callable[[str], bool]) -> None:
+        self._rules: Sequence[Rule] = [*script.rules, *default.rules]
+        self._used = [0] * len(self._rules)
+        self._can_say = can_say
+
+    def plan(self, turn: Turn) -> list[Action]:
+        """The actions of the response to a turn, with their placeholders filled in."""
+        values = {"text": turn.text, "tool": turn.tool, "tool_output": turn.text}
+        if turn.kind == "start" and (quoted := _QUOTED.search(turn.text)) and self._can_say(quoted[1]):
+            return [Action(say=quoted[1])]  # instructions such as: say "Goodbye."
+        for index, rule in enumerate(self._rules):
+            if self._fits(rule, turn):
+                self._used[index] += 1
+                chosen = rule.do or rule.cycle[(self._used[index] - 1) % len(rule.cycle)]
+                return [_filled(action, values) for action in chosen]
+        return []
+
+    @staticmethod
+    def _fits(rule: Rule, turn: Turn) -> bool:
+        kinds = {"any": _ALL, "user": _USER}.get(rule.on, (rule.on,))
+        if turn.kind not in kinds:
+            return False
+        if rule.turn is not None and rule.turn != turn.number:
+            return False
+        if rule.tool is not None and rule.tool != turn.tool:
+            return False
+        return rule.fits(turn.text) or (turn.kind == "tool_output" and rule.fits(turn.tool))
+
+
+def _filled(action: Action, values: dict[str, str]) -> Action:
+    if action.say is not None:
+        return Action(say=fill(action.say, values))
+    if action.text is not None:
+        return Action(text=fill(action.text, values))
+    return action

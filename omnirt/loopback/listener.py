@@ -1,0 +1,184 @@
+"""The user's side of a simulated session: input audio, turns, their transcription, and which turn is next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from omnirt.loopback.brain import Turn
+from omnirt.loopback.config import ServerVad
+from omnirt.loopback.hearing import InputBuffer, SpeechStarted, SpeechStopped, recognise
+from omnirt.loopback.items import Item, Part
+from omnirt.loopback.script import Unheard
+from omnirt.loopback.speech import Utterance
+from omnirt.loopback.wire import ClientError
+
+if TYPE_CHECKING:
+    from omnirt.loopback.conversation import Conversation
+    from omnirt.loopback.response import Response
+
+_LEAST_MS = 100  # the provider commits no less
+
+
+class Listener:
+    """Hears the user, and knows what is not answered yet."""
+
+    def __init__(
+        self, talk: Conversation, hears: Sequence[str | Unheard], known: Sequence[Utterance]
+    ) -> None:
+        self.idle_at: float | None = None
+        self._talk = talk
+        self._hears = hears
+        self._known = known
+        self._buffer = InputBuffer()
+        self._item_id: str | None = None  # announced by speech_started, used by the commit
+        self._turns: dict[str, Turn] = {}  # not answered yet, in order
+        self._outputs: list[tuple[str, str, str]] = []  # (item id, tool, output), not answered yet
+        self._tools: dict[str, str] = {}  # call id -> tool
+        self._number = 0
+        self._spoken = 0
+        self._due = 0  # responses that turn detection owes
+        self.configure()
+
+    def configure(self) -> None:
+        """Follow the session's settings."""
+        self._buffer.configure(self._talk.settings.input_format, self._talk.settings.detection)
+
+    # audio
+
+    def append(self, audio: bytes) -> None:
+        """Take audio, and tell what is heard in it."""
+        for heard in self._buffer.append(audio):
+            match heard:
+                case SpeechStarted(at_ms=at_ms):
+                    self._started(at_ms)
+                case SpeechStopped(at_ms=at_ms):
+                    self._stopped(at_ms)
+
+    def _started(self, at_ms: int) -> None:
+        self.idle_at = None
+        self._item_id = self._talk.new_id("item")
+        self._talk.emit("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._item_id)
+        detection = self._talk.settings.detection
+        if detection is not None and detection.interrupt_response is not False:
+            self._talk.interrupt()
+
+    def _stopped(self, at_ms: int) -> None:
+        self._talk.emit("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._item_id)
+        self._commit(self._buffer.take())
+        detection = self._talk.settings.detection
+        if detection is not None and detection.create_response is not False:
+            self._due += 1
+
+    def commit_by_hand(self) -> None:
+        """The client ends the turn; it asks for a response itself."""
+        if (have := self._buffer.buffered_ms) < _LEAST_MS:
+            message = (
+                "Error committing input audio buffer: buffer too small. "
+                f"Expected at least {_LEAST_MS}ms of audio, but buffer only has {have:.2f}ms of audio."
+            )
+            raise ClientError("input_audio_buffer_commit_empty", message)
+        self._commit(self._buffer.take())
+
+    def clear(self) -> None:
+        """Forget uncommitted audio."""
+        self._buffer.clear()
+        self._item_id = None
+        self._talk.emit("input_audio_buffer.cleared")
+
+    def _commit(self, audio: bytes) -> None:
+        talk, form = self._talk, self._buffer.format
+        item_id, self._item_id = self._item_id or talk.new_id("item"), None
+        talk.emit("input_audio_buffer.committed", previous_item_id=talk.items.last_id, item_id=item_id)
+        part = Part("input_audio")
+        talk.add_item(Item(item_id, "message", "completed", "user", [part]))
+        talk.items.keep_audio(part, audio, len(audio) // form.bytes_per_ms)
+        self._transcribe(item_id, part, self._words(audio, part.ms))
+
+    def _words(self, audio: bytes, ms: int) -> str | Unheard:
+        self._spoken += 1
+        if self._spoken <= len(self._hears):
+            return self._hears[self._spoken - 1]
+        return recognise(audio, self._buffer.format, self._known) or f"(speech, {ms / 1000:.1f} s)"
+
+    def _transcribe(self, item_id: str, part: Part, words: str | Unheard) -> None:
+        text = words if isinstance(words, str) else ""
+        self._turns[item_id] = Turn("audio", text, self._turns[item_id].number)
+        if self._talk.settings.audio.input.transcription is None:
+            return
+        members = {"item_id": item_id, "content_index": 0}
+        kind = "conversation.item.input_audio_transcription"
+        if isinstance(words, Unheard):
+            error = {"type": "transcription_error", "code": "audio_unintelligible", "message": words.fail}
+            self._talk.emit(f"{kind}.failed", **members, error=error)
+            return
+        part.transcript = text
+        for index, word in enumerate(text.split()):
+            self._talk.emit(f"{kind}.delta", **members, delta=word if index == 0 else f" {word}")
+        usage = {"type": "duration", "seconds": part.ms / 1000}
+        self._talk.emit(f"{kind}.completed", **members, transcript=text, usage=usage)
+
+    # which turn is next
+
+    def note(self, item: Item) -> None:
+        """A new item of the client: does it wait for an answer?"""
+        if item.type == "function_call_output":
+            self._outputs.append((item.id, self._tool_of(item.call_id or ""), item.output))
+        elif item.role == "user":
+            self._number += 1
+            self._turns[item.id] = Turn("audio" if item.has_audio else "text", item.text, self._number)
+        self.idle_at = None
+
+    def _tool_of(self, call_id: str) -> str:
+        calls = (item for item in self._talk.items.all if item.type == "function_call")
+        return next((item.name or "" for item in calls if item.call_id == call_id), "")
+
+    def forget(self, item_id: str) -> None:
+        """An item was deleted."""
+        self._turns.pop(item_id, None)
+        self._outputs = [output for output in self._outputs if output[0] != item_id]
+
+    def next_turn(self, instructions: str) -> Turn:
+        """What a response answers: the outputs of tools, else the earliest turn that waits, else nothing."""
+        if self._outputs:
+            outputs, self._outputs = self._outputs, []
+            tools = " ".join(dict.fromkeys(tool for _, tool, _ in outputs))
+            return Turn("tool_output", "\n".join(output for *_, output in outputs), tool=tools)
+        if self._turns:
+            return self._turns.pop(next(iter(self._turns)))
+        return Turn("start", instructions)
+
+    def respond_when_due(self) -> bool:
+        """Begin the response that turn detection owes, or the one to a long silence."""
+        if self._talk.active is not None:
+            return False
+        if self._due:
+            self._due -= 1
+            self._talk.respond(self.next_turn(""))
+            return True
+        if self.idle_at is not None and self.idle_at <= self._talk.now:
+            self._time_out()
+            return True
+        return False
+
+    # silence
+
+    def response_done(self, response: Response) -> None:
+        """A response is over: the user's silence counts from the end of its playback."""
+        detection = self._talk.settings.detection
+        if isinstance(detection, ServerVad) and detection.idle_timeout_ms and not self._buffer.speaking:
+            self.idle_at = max(response.play_end, self._talk.now) + detection.idle_timeout_ms / 1000
+
+    def _time_out(self) -> None:
+        talk, item_id = self._talk, self._talk.new_id("item")
+        self.idle_at = None
+        end = self._buffer.total_ms
+        start = max(0, end - self._buffer.buffered_ms)
+        talk.emit(
+            "input_audio_buffer.timeout_triggered", audio_start_ms=start, audio_end_ms=end, item_id=item_id
+        )
+        talk.emit("input_audio_buffer.committed", previous_item_id=talk.items.last_id, item_id=item_id)
+        self._buffer.clear()
+        talk.add_item(Item(item_id, "message", "completed", "user", [Part("input_audio")]))
+        self._turns.pop(item_id)
+        talk.respond(Turn("idle"))

@@ -1,0 +1,292 @@
+"""The script of a simulated conversation, and reading it from YAML or JSON (docs/SIMULATOR.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import msgspec
+import yaml
+
+from omnirt.errors import OmnirtError
+
+_PLACEHOLDER = re.compile(r"\{(tool_output(?:\.\w+)*|text|tool)\}")
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a script: a misspelled member is an error, not a silence."""
+
+
+class Call(_Strict, frozen=True):
+    """One function call: an `arguments` string is sent as it stands, so that it may be broken JSON."""
+
+    tool: str
+    arguments: dict[str, object] | str = {}
+
+
+class Failure(_Strict, frozen=True):
+    """How a response ends when it does not complete."""
+
+    status: Literal["failed", "incomplete"] = "failed"
+    type: str = "server_error"
+    code: str | None = None
+    message: str = "The server had an error while processing your request."
+    reason: Literal["max_output_tokens", "content_filter"] | None = None
+
+
+FAILURES: Mapping[str, Failure] = {
+    "quota": Failure(
+        type="insufficient_quota",
+        code="insufficient_quota",
+        message="You exceeded your current quota, please check your plan and billing details.",
+    ),
+    "rate_limit": Failure(
+        type="rate_limit_exceeded", code="rate_limit_exceeded", message="Rate limit reached for requests."
+    ),
+    "content_filter": Failure(status="incomplete", reason="content_filter"),
+    "max_output_tokens": Failure(status="incomplete", reason="max_output_tokens"),
+}
+
+
+class ErrorEvent(_Strict, frozen=True):
+    """An `error` event in the middle of a response, which goes on after it."""
+
+    message: str
+    type: str = "server_error"
+    code: str | None = None
+    param: str | None = None
+
+
+class Action(_Strict, frozen=True):
+    """One thing to do in a response; exactly one member is given."""
+
+    say: str | None = None
+    text: str | None = None
+    call: Call | list[Call] | None = None
+    hand_off: str | None = None
+    fail: Literal["quota", "rate_limit", "content_filter", "max_output_tokens"] | Failure | None = None
+    wait_ms: int | None = None
+    error: ErrorEvent | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"an action has exactly one of {', '.join(self.__struct_fields__)}")
+
+    @property
+    def calls(self) -> list[Call]:
+        """The function calls this action stands for."""
+        if self.hand_off is not None:
+            # the name that the voice SDK gives to a handoff by default
+            return [Call(re.sub(r"[^a-zA-Z0-9_]", "_", f"transfer_to_{self.hand_off}").lower())]
+        if isinstance(self.call, Call):
+            return [self.call]
+        return self.call or []
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure this action stands for."""
+        return FAILURES[self.fail] if isinstance(self.fail, str) else self.fail
+
+
+class Rule(_Strict, frozen=True):
+    """When a response answers such a turn, it does this: all of `do`, or the next of `cycle`.
+
+    `user` is text or audio; `any` is every turn, a tool's output too.
+    """
+
+    on: Literal["user", "text", "audio", "start", "tool_output", "idle", "any"] = "user"
+    match: str | None = None
+    turn: int | None = None
+    tool: str | None = None
+    do: list[Action] = []
+    cycle: list[list[Action]] = []
+
+    def __post_init__(self) -> None:
+        if bool(self.do) == bool(self.cycle):
+            raise ValueError("a rule has exactly one of do, cycle")
+        if self.match and self.match.startswith("/"):
+            try:
+                re.compile(self.match.strip("/"))
+            except re.error as error:
+                raise ValueError(f"match is no regular expression: {error}") from None
+
+    def fits(self, text: str) -> bool:
+        """Whether the text is what `match` asks for: `/a regular expression/`, or a part of the text."""
+        if self.match is None:
+            return True
+        if self.match.startswith("/"):
+            return re.search(self.match.strip("/"), text, re.IGNORECASE) is not None
+        return self.match.casefold() in text.casefold()
+
+
+class Unheard(_Strict, frozen=True):
+    """A user turn whose transcription fails."""
+
+    fail: str
+
+
+class Moment(_Strict, frozen=True):
+    """When a fault begins: at the connection, unless one of these is given."""
+
+    after_ms: int | None = None
+    audio_delta: int | None = None
+    client_event: int | None = None
+    type: str | None = None
+
+
+class Drop(_Strict, frozen=True):
+    """The end of a connection: a close frame, or for 1006 a reset of the TCP connection without one."""
+
+    code: int = 1006
+    reason: str = ""
+
+
+class Fault(_Strict, frozen=True):
+    """One thing that goes wrong; exactly one member besides `at` is given."""
+
+    at: Moment = Moment()
+    refuse: int | None = None
+    hang: bool | None = None
+    drop: int | Drop | None = None
+    silent: bool | None = None
+    half_open: bool | None = None
+    slow_ms: int | None = None
+    malformed: bool | None = None
+    unknown_event: bool | None = None
+    bad_audio: bool | None = None
+    no_session_updated: bool | None = None
+    ignore_cancel: bool | None = None
+
+    _handshake: ClassVar[tuple[str, ...]] = ("refuse", "hang")
+
+    @property
+    def kind(self) -> str:
+        """Which fault it is."""
+        return self._given[0]
+
+    @property
+    def _given(self) -> list[str]:
+        return [n for n in self.__struct_fields__ if n != "at" and getattr(self, n) is not None]
+
+    def __post_init__(self) -> None:
+        given = self._given
+        if len(given) != 1:
+            raise ValueError("a fault has exactly one kind")
+        if given[0] in self._handshake and self.at != Moment():
+            raise ValueError(f"{given[0]} happens at the handshake and takes no at")
+
+
+class Connection(_Strict, frozen=True):
+    """What the nth connection does besides `Script.faults`."""
+
+    faults: list[Fault] = []
+
+
+class Script(_Strict, frozen=True):
+    """A whole script. Turns that no rule fits are answered by the small talk."""
+
+    name: str = ""
+    latency_ms: int = 0
+    hears: list[str | Unheard] = []
+    rules: list[Rule] = []
+    faults: list[Fault] = []
+    connections: list[Connection] = []
+
+    def faults_of(self, connection: int) -> list[Fault]:
+        """The faults of the nth connection, counted from 0."""
+        own = self.connections[connection].faults if connection < len(self.connections) else []
+        return [*self.faults, *own]
+
+    def sayings(self) -> Iterator[tuple[str, str]]:
+        """Every `say` with its path."""
+        for i, rule in enumerate(self.rules):
+            lists = {f"do[{j}]": a for j, a in enumerate(rule.do)}
+            lists |= {f"cycle[{j}][{k}]": a for j, c in enumerate(rule.cycle) for k, a in enumerate(c)}
+            yield from ((f"$.rules[{i}].{at}.say", a.say) for at, a in lists.items() if a.say is not None)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put `{text}`, `{tool}`, `{tool_output}` and `{tool_output.member}` into a text."""
+
+    def value(found: re.Match[str]) -> str:
+        name, *members = found[1].split(".")
+        text = values.get(name, "")
+        for member in members:
+            try:
+                inner = msgspec.json.decode(text)
+            except msgspec.DecodeError:
+                return ""
+            part = inner.get(member, "") if isinstance(inner, dict) else ""
+            text = part if isinstance(part, str) else msgspec.json.encode(part).decode()
+        return text
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def is_template(text: str) -> bool:
+    """Whether what is said is known only when it is said."""
+    return _PLACEHOLDER.search(text) is not None
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML 1.2's booleans: `on`, `off`, `yes` and `no` are words, for a rule's `on:` is one."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in found if tag != "tag:yaml.org,2002:bool"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+
+
+def parse_script(source: str | Path | Mapping[str, object]) -> Script:
+    """Read a script from a file, from YAML text (a string with a line break) or from an object."""
+    data: object = source
+    file: str | None = None
+    if isinstance(source, str | Path):
+        text = str(source)
+        if "\n" not in text:
+            file = text
+            try:
+                text = Path(source).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise _wrong(f"The script can't be read: {error}", "$", file) from None
+        try:
+            data = yaml.load(text, _Yaml)
+        except yaml.YAMLError as error:
+            where = str(getattr(error, "problem_mark", None) or "").strip()
+            raise _wrong(f"The script is no YAML: {where}", "$", file) from None
+    return _convert({} if data is None else data, file)
+
+
+def _wrong(message: str, path: str, file: str | None) -> OmnirtError:
+    error = OmnirtError("invalid_params", message, path=path)
+    if file is not None:
+        error.facts["file"] = file
+    return error
+
+
+def _convert(data: object, file: str | None) -> Script:
+    try:
+        return msgspec.convert(data, Script, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `")
+        path = _with_indexes(data, path.rstrip("`") or "$")
+        raise _wrong(f"The script is wrong: {message}", path, file) from None
+
+
+def _with_indexes(data: object, path: str) -> str:
+    """Say which rule and which action it was: msgspec tells the members, and `[...]` for an index."""
+    for member, kind in (("rules", Rule), ("do", Action)):
+        if not isinstance(data, dict) or f"{member}[...]" not in path:
+            continue
+        for index, element in enumerate(data[member]):
+            try:
+                msgspec.convert(element, kind)
+            except msgspec.ValidationError:
+                path, data = path.replace(f"{member}[...]", f"{member}[{index}]", 1), element
+                break
+    return path
