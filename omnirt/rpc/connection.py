@@ -1,0 +1,221 @@
+"""The connection with the host: takes messages in order, and sees that each request is answered once.
+
+Lifecycle methods are answered here, before anything heavy is loaded; all else goes through `rpc.dispatch`.
+
+On deadlock: the connection reads on however many requests are in flight, because what ends them (an answer to
+a call, a stop) may be the next message; beyond `MAX_IN_FLIGHT` a request is refused. It reads no more only
+while `PAUSE_BYTES` of replies wait for a host that does not read, so a host may send much before it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar, cast
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol import jsonrpc
+from omnirt.protocol.framing import FrameDecoder, FramingChoice, Problem
+from omnirt.protocol.jsonrpc import Invalid, Request, Response
+from omnirt.protocol.methods import METHODS
+from omnirt.rpc.boundary import Handler, RequestContext, Settled, encode_reply, wire_error
+from omnirt.rpc.calls import HostCalls
+from omnirt.rpc.lanes import OutputQueue
+from omnirt.rpc.lifecycle import Lifecycle
+from omnirt.rpc.requests import BatchReply, Flight, Flights, ReplyTo
+
+MAX_IN_FLIGHT = 65_536
+"""Above 120 s of audio in 10 ms chunks for five sessions that are still connecting; each takes about 1 KB."""
+PAUSE_BYTES = 64 * 1024 * 1024
+"""A million replies to `ping`."""
+
+
+class Application(Protocol):
+    """What the connection tells the application."""
+
+    def notification_failed(self, method: str, params: bytes | None, error: OmnirtError) -> None:
+        """A notification of the host's could not be served; nobody is answered."""
+
+    def warm_up(self) -> None:
+        """A session is about to be started; called each time."""
+
+
+A = TypeVar("A", bound=Application)
+
+
+class Connection(Generic[A]):
+    """One host.
+
+    Args:
+        app: Given to every handler.
+        handlers: By method name.
+        queue: Where replies go.
+        lifecycle: The methods that the connection answers itself.
+        framing, max_message_bytes: See `FrameDecoder`.
+    """
+
+    def __init__(
+        self,
+        app: A,
+        handlers: Mapping[str, Handler],
+        queue: OutputQueue,
+        lifecycle: Lifecycle,
+        *,
+        framing: FramingChoice,
+        max_message_bytes: int,
+    ) -> None:
+        self._app = app
+        self._handlers = handlers
+        self._queue = queue
+        self._lifecycle = lifecycle
+        self._decoder = FrameDecoder(framing, max_message_bytes)
+        self._max_message_bytes = max_message_bytes
+        self._loop = asyncio.get_running_loop()
+        self._running: set[asyncio.Future[object]] = set()
+        self._deferred = 0
+        self._start: Callable[[RequestContext[A]], object] | None = None
+        self.flights = Flights()
+        self.calls = HostCalls(queue)
+        lifecycle.cancel = self.flights.cancel
+
+    @property
+    def must_pause(self) -> bool:
+        """Whether so many replies wait that no more should be read."""
+        return self._queue.priority_bytes > PAUSE_BYTES
+
+    def receive(self, data: bytes) -> None:
+        """Takes what was read from stdin; `b""` at its end."""
+        messages = self._decoder.feed(data) if data else self._decoder.eof()
+        self._queue.framing = self._decoder.framing
+        for message in messages:
+            if isinstance(message, Problem):
+                error = OmnirtError(message.kind, message.message, limit=self._max_message_bytes)
+                self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, error))
+            else:
+                self._message(jsonrpc.parse(message))
+
+    async def finish(self) -> None:
+        """Cancels what still runs for requests and notifications, and waits a little for it to end."""
+        running = list(self._running)
+        for future in running:
+            future.cancel()
+        if running:
+            await asyncio.wait(running, timeout=1)
+
+    def _message(self, message: jsonrpc.Message) -> None:
+        if not isinstance(message, jsonrpc.Batch):
+            self._element(message, self._queue.put)
+            return
+        answered = [e for e in message.elements if not isinstance(e, Response) and e.id is not None]
+        reply = BatchReply(self._queue.put, len(answered))
+        for element in message.elements:
+            if isinstance(element, Response) or element.id is None:
+                self._element(element, self._queue.put)
+            else:
+                self._element(element, reply.place(element.id))
+
+    def _element(self, element: jsonrpc.Element, reply_to: ReplyTo) -> None:
+        match element:
+            case Response():
+                self.calls.answer(element)
+            case Invalid(error, request_id):
+                reply_to(jsonrpc.encode_error(request_id, error))
+            case Request():
+                try:
+                    self._request(element, reply_to)
+                except Exception as error:  # noqa: BLE001 - one request's failure must not cost those behind it
+                    self._refuse(element, reply_to, wire_error(error, element.method))
+
+    def _request(self, request: Request, reply_to: ReplyTo) -> None:
+        result = self._lifecycle.handle(request)
+        if result is not None:
+            if request.id is not None:
+                reply_to(encode_reply(request.id, request.method, result))
+            return
+        if request.id is None and not self._takes_notification(request):
+            return
+        if len(self._running) >= MAX_IN_FLIGHT:
+            raise OmnirtError("overloaded", "Too many requests are in flight.")
+        if request.method == "shutdown":
+            self.flights.refuse(cancellable_only=True)
+        elif request.method == "session.start":
+            self._app.warm_up()
+        self._dispatch(request, reply_to)
+
+    def _takes_notification(self, request: Request) -> bool:
+        spec = METHODS.get(request.method)
+        if spec is None or spec.notification:
+            return True
+        self._queue.log_message("warning", f"{request.method} was sent without an id, so it was ignored.")
+        return False
+
+    def _refuse(self, request: Request, reply_to: ReplyTo, error: OmnirtError) -> None:
+        if request.id is None:
+            self._app.notification_failed(request.method, request.params, error)
+        else:
+            reply_to(jsonrpc.encode_error(request.id, error))
+
+    def _dispatch(self, request: Request, reply_to: ReplyTo) -> None:
+        ctx = RequestContext(self._app, request.method, request.params, is_notification=request.id is None)
+        if self._start is None:
+            from omnirt.rpc.dispatch import Dispatcher
+
+            self._start = Dispatcher[A](self._handlers).start
+        answer = self._start(ctx)
+        if asyncio.iscoroutine(answer):
+            answer = self._loop.create_task(answer)
+        if not isinstance(answer, asyncio.Future):
+            self._answer_in_turn(request, ctx, reply_to, cast("Settled", answer))
+            return
+        future: asyncio.Future[object] = answer
+        self._running.add(future)
+        flight = None
+        if request.id is not None:
+            spec = METHODS.get(request.method)
+            cancellable = spec is None or spec.cancellable
+            flight = Flight(request.id, request.method, reply_to, cancellable=cancellable, future=future)
+            self.flights.add(flight)
+        future.add_done_callback(lambda done: self._settle(request, ctx, flight, done))
+
+    def _answer_in_turn(
+        self, request: Request, ctx: RequestContext[A], reply_to: ReplyTo, outcome: Settled
+    ) -> None:
+        """Answers at once, but not before requests whose future is done and whose callback is yet to run.
+
+        Otherwise an input could be answered before the start of its session.
+        """
+        if self.flights or self._deferred:
+            self._deferred += 1
+            self._loop.call_soon(self._answer_deferred, request, ctx, reply_to, outcome)
+        else:
+            self._answer(request, ctx, reply_to, outcome)
+
+    def _answer_deferred(
+        self, request: Request, ctx: RequestContext[A], reply_to: ReplyTo, outcome: Settled
+    ) -> None:
+        self._deferred -= 1
+        self._answer(request, ctx, reply_to, outcome)
+
+    def _answer(self, request: Request, ctx: RequestContext[A], reply_to: ReplyTo, outcome: Settled) -> None:
+        if request.id is not None:
+            reply_to(encode_reply(request.id, request.method, outcome))
+        elif isinstance(outcome, OmnirtError):
+            self._app.notification_failed(request.method, request.params, outcome)
+        if not isinstance(outcome, OmnirtError):
+            ctx.replied()
+
+    def _settle(
+        self, request: Request, ctx: RequestContext[A], flight: Flight | None, done: asyncio.Future[object]
+    ) -> None:
+        """A handler that took its time is done."""
+        self._running.discard(done)
+        if done.cancelled():
+            outcome: Settled = wire_error(asyncio.CancelledError(), request.method)
+        elif (error := done.exception()) is not None:
+            outcome = wire_error(error, request.method)
+        else:
+            outcome = cast("Settled", done.result())
+        if flight is None:
+            self._answer(request, ctx, self._queue.put, outcome)
+        elif self.flights.answer(flight, outcome) and not isinstance(outcome, OmnirtError):
+            ctx.replied()
