@@ -23,8 +23,8 @@ from omnirt.storage.paths import (
 
 HOSTILE = [
     "", ".", "..", "../../x", "/etc/passwd", "a/b", "a\\b", "C:\\x", "a\x00b", "x" * 300, "CON", "con",
-    "con.txt", "Com1.log", "lpt9", "nul ", "aux.", "trailing.", "trailing ", ".hidden", "-rf", "~root", "a~b", "é",
-    "e\u0301", "\ud800", "\n", "💥", "a:b", "a*b?", "LPT1~", "--", "...", "\u2028",
+    "con.txt", "Com1.log", "nul ", "aux.", "trailing.", "trailing ", ".hidden", "-rf", "~root", "a~b", "é",
+    "lpt9", "e\u0301", "\ud800", "\n", "💥", "a:b", "a*b?", "LPT1~", "--", "...", "\u2028",
 ]  # fmt: skip
 SAFE = set(string.ascii_letters + string.digits + "._-~")
 

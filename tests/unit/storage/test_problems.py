@@ -1,0 +1,273 @@
+"""When the disk is slow, full, locked or not what it should be, it is told once and the voice goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.types import Item
+from omnirt.storage import AudioStorage, StorageProblem
+from tests.unit.storage.helpers import LIMIT_S, query, run_info, stalled_disk
+
+ENDED = "2025-01-01T00:00:05Z"
+CHUNK = b"\x01\x02" * 480  # 20 ms
+
+FULL_DISK = """
+import asyncio, json, resource, sys
+from pathlib import Path
+from omnirt.storage import AudioStorage
+from tests.unit.storage.helpers import run_info
+
+async def main():
+    problems = []
+    storage = AudioStorage(Path(sys.argv[1]), on_problem=problems.append)
+    recorder = await storage.start_run(run_info())
+    await storage.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    for number in range(200):
+        recorder.audio("long", 0, bytes(960), number * 20)
+        await storage.flush()
+    recorder.audio("short", 0, bytes(960), 4000)
+    files = await recorder.finish("stopped", "2025-01-01T00:00:05Z", 4000)
+    await storage.close()
+    told = [[problem.kind, problem.session_id] for problem in problems]
+    print(json.dumps({"told": told, "files": [[str(file.path), file.duration_ms] for file in files]}))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def read_only_dir() -> Iterator[Path]:
+    """A folder that this process may not write to, whoever runs the tests."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield folder
+    if root:
+        os.seteuid(0)
+    folder.rmdir()
+
+
+def item(number: int) -> Item:
+    return Item(item_id=f"item_{number}", type="message", status="completed", at_ms=0)
+
+
+def test_a_disk_slower_than_the_audio_is_told_and_what_it_lost_is_silence(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> Path:
+        storage = AudioStorage(tmp_path, on_problem=problems.append, max_queue_bytes=10 * len(CHUNK))
+        recorder = await storage.start_run(run_info())
+        with stalled_disk(storage):
+            for number in range(25):
+                recorder.audio("item_1", 0, CHUNK, number * 20)
+            assert storage.stats().queued_bytes == 10 * len(CHUNK)
+            await asyncio.sleep(0)
+            assert [(problem.from_ms, problem.dropped_ms) for problem in problems] == [(200, 20)]
+        await storage.flush()
+        recorder.audio("item_1", 0, CHUNK, 500)
+        recorder.audio_end("item_1", 0)
+        [file] = await recorder.finish("stopped", ENDED, 520)
+        assert file.duration_ms == 520
+        assert storage.stats().dropped_ms == 300
+        assert storage.stats().queued_bytes == 0
+        await storage.close()
+        return file.path
+
+    path = asyncio.run(main())
+    with wave.open(str(path)) as wav:
+        assert wav.readframes(10_000_000) == CHUNK * 10 + bytes(15 * len(CHUNK)) + CHUNK
+    assert {problem.kind for problem in problems} == {"slow"}
+    assert [(p.item_id, p.from_ms, p.dropped_ms) for p in problems] == [
+        ("item_1", 200, 20),
+        ("item_1", 220, 280),
+    ]
+    assert query(tmp_path, "SELECT duration_ms, dropped_ms FROM audio") == [(520, 300)]
+
+
+def test_audio_that_is_lost_at_the_end_of_a_part_is_told_with_its_end(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append, max_queue_entries=4)
+        recorder = await storage.start_run(run_info(output_format="g711_ulaw"))
+        with stalled_disk(storage):
+            for number in range(10):
+                recorder.audio("item_1", 0, bytes(160), number * 20)
+                recorder.audio("item_2", 0, bytes(160), number * 20)
+            recorder.audio_end("item_1", 0)
+        await recorder.finish("stopped", ENDED, 200)
+        await storage.close()
+
+    asyncio.run(main())
+    lost = {name: sum(p.dropped_ms for p in problems if p.item_id == name) for name in ("item_1", "item_2")}
+    kept = {str(name): int(str(ms)) for name, ms in query(tmp_path, "SELECT item_id, duration_ms FROM audio")}
+    assert {name: lost[name] + kept[name] for name in lost} == {"item_1": 200, "item_2": 200}
+    assert len(problems) == 4
+
+
+def test_rows_beyond_the_bound_are_told_once_and_those_within_it_are_stored(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append, max_queue_entries=10)
+        recorder = await storage.start_run(run_info())
+        with stalled_disk(storage):
+            for number in range(50):
+                recorder.item(item(number))
+        await recorder.finish("stopped", ENDED, 1)
+        await storage.close()
+
+    asyncio.run(main())
+    assert [problem.kind for problem in problems] == ["storage_failed"]
+    [(count,)] = query(tmp_path, "SELECT count(*) FROM items")
+    assert 10 <= int(str(count)) <= 20
+
+
+def test_a_newer_database_refuses_the_start_and_leaves_the_session_free(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "omnirt.db")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path)
+        with pytest.raises(OmnirtError, match="newer omnirt") as caught:
+            await storage.start_run(run_info())
+        assert caught.value.kind == "storage_failed"
+        assert storage.stats().open_runs == 0
+        await storage.close()
+
+    asyncio.run(main())
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_in_a_read_only_directory_the_session_goes_on_and_hears_of_it_once(read_only_dir: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(read_only_dir, on_problem=problems.append)
+        recorder = await storage.start_run(run_info())
+        assert problems == []
+        await asyncio.sleep(0)
+        assert [problem.kind for problem in problems] == ["storage_failed"]
+        assert recorder.audio("item_1", 0, CHUNK, 0) is None
+        recorder.item(item(1))
+        assert await recorder.finish("stopped", ENDED, 1) == []
+        await storage.close()
+
+    asyncio.run(main())
+    [problem] = problems
+    assert (problem.session_id, problem.run_id) == ("s1", "11111111-2222")
+    assert "Permission denied" in problem.message
+    assert list(read_only_dir.iterdir()) == []
+
+
+def test_a_full_disk_costs_the_file_that_met_it_and_is_told_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True, text=True, timeout=6 * LIMIT_S, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["told"] == [["storage_failed", "s1"]]
+    assert [Path(path).name[9:13] for path, _ in told["files"]] == ["0001", "0002"]
+    for path, duration in told["files"]:
+        with wave.open(path) as wav:  # each is whole as far as it goes
+            assert wav.getnframes() * 1000 // 24_000 == duration
+    assert query(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_what_is_no_database_stays_as_it_is_and_the_audio_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "omnirt.db").write_bytes(b"no database at all " * 100)
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append)
+        recorder = await storage.start_run(run_info())
+        recorder.audio("item_1", 0, CHUNK, 0)
+        recorder.item(item(1))
+        [file] = await recorder.finish("stopped", ENDED, 1)
+        assert file.path.stat().st_size == 44 + len(CHUNK)
+        await storage.close()
+
+    asyncio.run(main())
+    assert [problem.kind for problem in problems] == ["storage_failed"]
+    assert (tmp_path / "omnirt.db").read_bytes() == b"no database at all " * 100
+
+
+def test_rows_that_met_a_locked_database_are_stored_when_it_is_free(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append)
+        recorder = await storage.start_run(run_info())
+        with contextlib.closing(sqlite3.connect(tmp_path / "omnirt.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            recorder.item(item(1))
+            path = recorder.audio("item_1", 0, CHUNK, 0)
+            await storage.flush()
+            assert path is not None
+            assert path.exists()
+            recorder.item(item(2))
+            await storage.flush()
+            other.execute("ROLLBACK")
+        async with asyncio.timeout(LIMIT_S):
+            while query(tmp_path, "SELECT count(*) FROM items") != [(2,)]:
+                await storage.flush()
+        await recorder.finish("stopped", ENDED, 1)
+        await storage.close()
+
+    asyncio.run(main())
+    assert [problem.kind for problem in problems] == ["storage_failed"]
+    assert query(tmp_path, "SELECT reason FROM runs") == [("stopped",)]
+
+
+def test_without_anybody_to_tell_the_log_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "audio").touch()  # where a folder should be
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path)
+        recorder = await storage.start_run(run_info())
+        assert recorder.audio("item_1", 0, CHUNK, 0) is None
+        assert await recorder.finish("stopped", ENDED, 1) == []
+        await storage.close()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert len(caplog.records) == 1
+    assert "could not be stored" in caplog.text
+
+
+def test_a_file_that_is_in_the_way_is_not_written_over(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> Path:
+        storage = AudioStorage(tmp_path, on_problem=problems.append)
+        recorder = await storage.start_run(run_info())
+        folder = tmp_path / "audio" / "acme" / "greeter" / "s1"
+        folder.mkdir()
+        (folder / "11111111-0001-item_1-0.wav").write_bytes(b"mine")
+        recorder.audio("item_1", 0, CHUNK, 0)
+        await storage.flush()
+        assert recorder.audio("item_1", 0, CHUNK, 20) is None
+        assert await recorder.finish("stopped", ENDED, 40) == []
+        await storage.close()
+        return folder / "11111111-0001-item_1-0.wav"
+
+    assert asyncio.run(main()).read_bytes() == b"mine"
+    assert [problem.kind for problem in problems] == ["storage_failed"]
