@@ -6,8 +6,8 @@ docs/SIMULATOR.md.
 
 from __future__ import annotations
 
+from omnirt.loopback.reading import load_script
 from omnirt.loopback.script import Script
 from omnirt.loopback.server import LoopbackEndpoint, LoopbackServer, SimulatorProfile
-from omnirt.loopback.speech import load_script
 
 __all__ = ["LoopbackEndpoint", "LoopbackServer", "Script", "SimulatorProfile", "load_script"]

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from omnirt.loopback.script import Action, Rule, Script, fill, parse_script
+from omnirt.loopback.reading import parse_script
+from omnirt.loopback.script import Action, Rule, Script, fill
 
 _SMALL_TALK = Path(__file__).parent / "smalltalk.yaml"
 _USER = ("text", "audio")

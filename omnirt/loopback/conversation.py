@@ -121,9 +121,8 @@ class Conversation:
         """There is no speech for a text: the responses that want it fail."""
         self.now = now
         for run in [run for run in self._running if run.needs == text]:
-            error = Failure(message="The simulator could not speak this text.")
-            details = {"type": error.type, "code": error.code, "message": error.message}
-            self._end(run, "failed", {"type": "failed", "error": details})
+            run.response.fail(Failure(message="The simulator could not speak this text."))
+            self._finish(run)
         self._advance()
 
     # what the parts of the core use
@@ -252,18 +251,16 @@ class Conversation:
     def interrupt(self) -> None:
         """The user speaks: what is being said stops."""
         for run in [run for run in self._running if run.response.in_conversation]:
-            self._end(run, "cancelled", {"type": "cancelled", "reason": "turn_detected"})
+            run.response.cancel("turn_detected")
+            self._finish(run)
 
     def _cancel(self, response_id: str | None) -> None:
         for run in self._running:
             if run.response.id == response_id or (response_id is None and run.response.in_conversation):
-                self._end(run, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+                run.response.cancel("client_cancelled")
+                self._finish(run)
                 return
         raise ClientError("response_cancel_not_active", "Cancellation failed: no active response found")
-
-    def _end(self, run: _Running, status: str, details: Json) -> None:
-        run.response.end("failed" if status == "failed" else "cancelled", details)
-        self._finish(run)
 
     def _finish(self, run: _Running) -> None:
         response = run.response
@@ -291,10 +288,6 @@ class Conversation:
 
 
 def _turn_beside(params: ResponseParams) -> Turn:
-    """What a response beside the conversation answers: its own input, or its instructions."""
-    for given in reversed(params.input or []):
-        content = given.get("content")
-        texts = [str(part["text"]) for part in content if "text" in part] if isinstance(content, list) else []
-        if texts:
-            return Turn("text", " ".join(texts))
-    return Turn("start", params.instructions or "")
+    """What a response with its own input answers: that, or its instructions."""
+    texts = [part.text for item in params.input or [] for part in item.content or [] if part.text]
+    return Turn("text", " ".join(texts)) if texts else Turn("start", params.instructions or "")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from omnirt.loopback.conversation import Conversation
-from omnirt.loopback.script import Drop, Fault
+from omnirt.loopback.script import Drop, Fault, Moment
 from omnirt.loopback.wire import Json, decode_envelope
 
 _AUDIO_DELTA = "response.output_audio.delta"
@@ -44,8 +44,7 @@ class Line:
             self._client_events[name] = self._client_events.get(name, 0) + 1
         self._raise_due(now)
         for fault in list(self._waiting):
-            nth = self._client_events.get(fault.at.type, 0)
-            if fault.at.client_event == nth and fault.at.type in (None, kind):
+            if fault.at.type in (None, kind) and fault.at.nth_event == self._client_events[fault.at.type]:
                 self._raise(fault, now)
         if kind == "response.cancel" and "ignore_cancel" in self._on:
             return
@@ -89,8 +88,7 @@ class Line:
 
     def _raise_connected(self) -> None:
         for fault in list(self._waiting):
-            at = fault.at
-            if at.after_ms is None and at.audio_delta is None and at.client_event is None and at.type is None:
+            if fault.at == Moment():
                 self._raise(fault, self._began)
 
     def _raise_due(self, now: float) -> None:
@@ -102,8 +100,8 @@ class Line:
     def _raise(self, fault: Fault, now: float) -> None:
         self._waiting.remove(fault)
         match fault.kind:
-            case "drop" if fault.drop is not None:
-                self._put(fault.drop if isinstance(fault.drop, Drop) else Drop(fault.drop), now)
+            case "drop":
+                self._put(fault.ending, now)
             case "half_open":
                 self._put(HalfOpen(), now)
             case "slow_ms":

@@ -14,6 +14,9 @@ from omnirt.loopback.vad import FRAME_MS, VoiceActivity, level_db
 
 _LONGEST_MS = 10 * 60_000  # of one turn; the provider has a limit of its own kind
 _LOOK_BACK_MS = 5_000  # kept while nobody speaks, at least the prefix: a commit by hand takes it
+_EDGE_DB, _LOWEST_DB = 30.0, -45.0  # where an utterance begins, and below what loudness says nothing
+_SHIFT = 4  # frames by which its beginning may be off
+_ALIKE = 0.85  # correlation; different sentences reach 0.6
 _SEMANTIC_SILENCE_MS = {"low": 1_200, "medium": 700, "auto": 700, "high": 350}
 
 
@@ -140,25 +143,21 @@ def recognise(audio: bytes, form: Format, known: Sequence[Utterance]) -> str | N
     """Which known utterance this is, by the shape of its loudness: the only words the simulator can hear."""
     size = FRAME_MS * form.bytes_per_ms
     levels = [level_db(to_linear(audio[i : i + size], form)) for i in range(0, len(audio) - size + 1, size)]
-    if not levels:
-        return None
-    top = max(levels)
-    shape = [max(level - top, -45.0) for level in levels]
-    best = max(known, key=lambda utterance: _likeness(shape, utterance.envelope), default=None)
-    return best.text if best is not None and _likeness(shape, best.envelope) > 0.85 else None
+    top = max(levels, default=0.0)
+    begin = next((i for i, level in enumerate(levels) if level > top - _EDGE_DB), 0)
+    padded = [_LOWEST_DB] * _SHIFT + [max(level - top, _LOWEST_DB) for level in levels[begin:]]
+    for utterance in known:
+        shape = [max(level, _LOWEST_DB) for level in utterance.envelope]
+        if len(padded) - len(shape) >= 0 and any(
+            _correlation(padded[shift : shift + len(shape)], shape) > _ALIKE for shift in range(2 * _SHIFT)
+        ):
+            return utterance.text
+    return None
 
 
-def _likeness(heard: Sequence[float], known: Sequence[int]) -> float:
-    """The best correlation of a known shape with any stretch of what was heard."""
-    spare = len(heard) - len(known)
-    if not 0 <= spare <= 150:  # three seconds of silence around it, at most
-        return 0.0
-    return max(_correlation(heard[i : i + len(known)], known) for i in range(spare + 1))
-
-
-def _correlation(a: Sequence[float], b: Sequence[int]) -> float:
-    low = [max(x, -45) for x in b]
-    mean_a, mean_b = sum(a) / len(a), sum(low) / len(low)
-    over = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, low, strict=True))
-    norm = math.sqrt(sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in low))
+def _correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    b = b[: len(a)]
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    over = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
+    norm = math.sqrt(sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b))
     return over / norm if norm else 0.0

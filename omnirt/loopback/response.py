@@ -111,14 +111,9 @@ class Response:
         try:
             for action in self._plan:
                 yield from self._perform(action)
-            self.end("completed")
+            self._end("completed", None)
         except _Ended as ended:
-            failure = ended.failure
-            if failure.status == "incomplete":
-                self.end("incomplete", {"type": "incomplete", "reason": failure.reason})
-            else:
-                error = {"type": failure.type, "code": failure.code, "message": failure.message}
-                self.end("failed", {"type": "failed", "error": error})
+            self.fail(ended.failure)
 
     def _perform(self, action: Action) -> Iterator[float | NeedsSpeech]:
         if action.say is not None and self.modality == "audio":
@@ -265,13 +260,24 @@ class Response:
             **members,
         )
 
-    # the end
+    # the end, which the conversation tells, with the usage
 
-    def end(self, status: Status, details: Json | None = None) -> None:
-        """Close what is open; the conversation tells the end itself, with the usage."""
+    def fail(self, failure: Failure) -> None:
+        """End without completing."""
+        if failure.status == "incomplete":
+            self._end("incomplete", {"reason": failure.reason})
+        else:
+            error = {"type": failure.type, "code": failure.code, "message": failure.message}
+            self._end("failed", {"error": error})
+
+    def cancel(self, reason: Literal["turn_detected", "client_cancelled"]) -> None:
+        """Stop: what was sent stays in the conversation, incomplete."""
+        self._end("cancelled", {"reason": reason})
+
+    def _end(self, status: Status, details: Json | None) -> None:
         self._close("completed" if status == "completed" else "incomplete")
         self.status = status
-        self._details = details
+        self._details = None if details is None else {"type": status, **details}
 
 
 def _part_json(part: Part, *, begun: bool = False) -> Json:

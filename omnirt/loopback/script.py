@@ -1,17 +1,18 @@
-"""The script of a simulated conversation, and reading it from YAML or JSON (docs/SIMULATOR.md)."""
+"""The script of a simulated conversation as structs (docs/SIMULATOR.md describes every member)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
-import yaml
 
-from omnirt.errors import OmnirtError
+Ms = Annotated[int, msgspec.Meta(ge=0, le=24 * 3_600_000)]
+Nth = Annotated[int, msgspec.Meta(ge=1)]
+CloseCode = Annotated[int, msgspec.Meta(ge=1000, le=4999)]
 
+_NOT_SENT = (1004, 1005, 1015)  # close codes that stand for something, and are never on the wire
 _PLACEHOLDER = re.compile(r"\{(tool_output(?:\.\w+)*|text|tool)\}")
 
 
@@ -67,7 +68,7 @@ class Action(_Strict, frozen=True):
     call: Call | list[Call] | None = None
     hand_off: str | None = None
     fail: Literal["quota", "rate_limit", "content_filter", "max_output_tokens"] | Failure | None = None
-    wait_ms: int | None = None
+    wait_ms: Ms | None = None
     error: ErrorEvent | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Rule(_Strict, frozen=True):
 
     on: Literal["user", "text", "audio", "start", "tool_output", "idle", "any"] = "user"
     match: str | None = None
-    turn: int | None = None
+    turn: Nth | None = None
     tool: str | None = None
     do: list[Action] = []
     cycle: list[list[Action]] = []
@@ -129,31 +130,43 @@ class Unheard(_Strict, frozen=True):
 
 
 class Moment(_Strict, frozen=True):
-    """When a fault begins: at the connection, unless one of these is given."""
+    """When a fault begins: at the connection, unless one of these is given.
 
-    after_ms: int | None = None
-    audio_delta: int | None = None
-    client_event: int | None = None
+    `type` alone is its first client event of that type, with `client_event` the nth.
+    """
+
+    after_ms: Ms | None = None
+    audio_delta: Nth | None = None
+    client_event: Nth | None = None
     type: str | None = None
+
+    @property
+    def nth_event(self) -> int | None:
+        """Which client event, of `type` if that is given."""
+        return 1 if self.client_event is None and self.type is not None else self.client_event
 
 
 class Drop(_Strict, frozen=True):
     """The end of a connection: a close frame, or for 1006 a reset of the TCP connection without one."""
 
-    code: int = 1006
-    reason: str = ""
+    code: CloseCode = 1006
+    reason: Annotated[str, msgspec.Meta(max_length=120)] = ""
+
+    def __post_init__(self) -> None:
+        if self.code in _NOT_SENT or 1016 <= self.code < 3000:
+            raise ValueError(f"{self.code} is no code of a close frame")
 
 
 class Fault(_Strict, frozen=True):
     """One thing that goes wrong; exactly one member besides `at` is given."""
 
     at: Moment = Moment()
-    refuse: int | None = None
+    refuse: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
     hang: bool | None = None
-    drop: int | Drop | None = None
+    drop: CloseCode | Drop | None = None
     silent: bool | None = None
     half_open: bool | None = None
-    slow_ms: int | None = None
+    slow_ms: Ms | None = None
     malformed: bool | None = None
     unknown_event: bool | None = None
     bad_audio: bool | None = None
@@ -177,6 +190,13 @@ class Fault(_Strict, frozen=True):
             raise ValueError("a fault has exactly one kind")
         if given[0] in self._handshake and self.at != Moment():
             raise ValueError(f"{given[0]} happens at the handshake and takes no at")
+        if self.drop is not None:
+            self.ending  # noqa: B018 - an int is checked as the struct is
+
+    @property
+    def ending(self) -> Drop:
+        """How the connection is dropped."""
+        return self.drop if isinstance(self.drop, Drop) else Drop(self.drop or 1006)
 
 
 class Connection(_Strict, frozen=True):
@@ -189,7 +209,7 @@ class Script(_Strict, frozen=True):
     """A whole script. Turns that no rule fits are answered by the small talk."""
 
     name: str = ""
-    latency_ms: int = 0
+    latency_ms: Ms = 0
     hears: list[str | Unheard] = []
     rules: list[Rule] = []
     faults: list[Fault] = []
@@ -229,64 +249,3 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 def is_template(text: str) -> bool:
     """Whether what is said is known only when it is said."""
     return _PLACEHOLDER.search(text) is not None
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML 1.2's booleans: `on`, `off`, `yes` and `no` are words, for a rule's `on:` is one."""
-
-
-_Yaml.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in found if tag != "tag:yaml.org,2002:bool"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
-
-
-def parse_script(source: str | Path | Mapping[str, object]) -> Script:
-    """Read a script from a file, from YAML text (a string with a line break) or from an object."""
-    data: object = source
-    file: str | None = None
-    if isinstance(source, str | Path):
-        text = str(source)
-        if "\n" not in text:
-            file = text
-            try:
-                text = Path(source).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise _wrong(f"The script can't be read: {error}", "$", file) from None
-        try:
-            data = yaml.load(text, _Yaml)
-        except yaml.YAMLError as error:
-            where = str(getattr(error, "problem_mark", None) or "").strip()
-            raise _wrong(f"The script is no YAML: {where}", "$", file) from None
-    return _convert({} if data is None else data, file)
-
-
-def _wrong(message: str, path: str, file: str | None) -> OmnirtError:
-    error = OmnirtError("invalid_params", message, path=path)
-    if file is not None:
-        error.facts["file"] = file
-    return error
-
-
-def _convert(data: object, file: str | None) -> Script:
-    try:
-        return msgspec.convert(data, Script, strict=True)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `")
-        path = _with_indexes(data, path.rstrip("`") or "$")
-        raise _wrong(f"The script is wrong: {message}", path, file) from None
-
-
-def _with_indexes(data: object, path: str) -> str:
-    """Say which rule and which action it was: msgspec tells the members, and `[...]` for an index."""
-    for member, kind in (("rules", Rule), ("do", Action)):
-        if not isinstance(data, dict) or f"{member}[...]" not in path:
-            continue
-        for index, element in enumerate(data[member]):
-            try:
-                msgspec.convert(element, kind)
-            except msgspec.ValidationError:
-                path, data = path.replace(f"{member}[...]", f"{member}[{index}]", 1), element
-                break
-    return path

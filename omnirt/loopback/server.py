@@ -43,9 +43,10 @@ _ERRORS = {
     503: ("server_error", "overloaded", "The server is overloaded, try again later."),
 }
 
-# frames carry audio and handshakes carry tokens: the library's own debug log stays off at any level
-_log = logging.getLogger("omnirt.loopback.websockets")
-_log.setLevel(logging.WARNING)
+_log = logging.getLogger("omnirt.loopback")
+# frames carry audio and handshakes carry tokens: the library's own log stays off at any level
+_silent = logging.getLogger("omnirt.loopback.websockets")
+_silent.disabled = True
 
 
 class SimulatorProfile(msgspec.Struct):
@@ -84,7 +85,7 @@ class LoopbackServer:
         self._server: Server | None = None
         self._voice = Voice(find_synthesiser())
         self._admitted: WeakKeyDictionary[ServerConnection, _Admission] = WeakKeyDictionary()
-        self._held: set[ServerConnection] = set()  # half-open: only we can end them
+        self._held: set[ServerConnection] = set()  # hanging or half-open: only we can end them
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
@@ -98,7 +99,7 @@ class LoopbackServer:
             ping_interval=None,
             close_timeout=_CLOSE_S,
             open_timeout=_HANDSHAKE_S,
-            logger=_log,
+            logger=_silent,
         )
         self._port = self._server.sockets[0].getsockname()[1]
         return self
@@ -107,7 +108,7 @@ class LoopbackServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        for connection in self._held:
+        for connection in list(self._held):
             connection.transport.abort()
         self._server.close()
         await self._server.wait_closed()
@@ -147,7 +148,8 @@ class LoopbackServer:
             if fault.refuse is not None:
                 return _refusal(connection, fault.refuse)
             if fault.hang:
-                await connection.wait_closed()
+                await self._hold(connection)
+                return _refusal(connection, 503)
         models = query.get("model") or query.get("deployment") or ["gpt-realtime"]
         self._admitted[connection] = _Admission(endpoint.profile, number, models[0])
         return None
@@ -179,6 +181,9 @@ class LoopbackServer:
                     line.receive(message, clock.now())
         except ConnectionClosed:
             pass
+        except Exception:  # noqa: BLE001 - the library would log it with the frames
+            _log.exception("The simulator's conversation failed")
+            await connection.close(1011)
 
     async def _speak(self, line: Line, text: str, clock: _Clock) -> None:
         try:
@@ -201,13 +206,19 @@ class LoopbackServer:
                     return False
                 case HalfOpen():
                     connection.transport.pause_reading()
-                    self._held.add(connection)
-                    await connection.wait_closed()
-                    self._held.discard(connection)
+                    await self._hold(connection)
                     return False
                 case bytes() | str():
                     await connection.send(message, text=True)
         return True
+
+    async def _hold(self, connection: ServerConnection) -> None:
+        """Do nothing until the connection is lost, or the server ends."""
+        self._held.add(connection)
+        try:
+            await connection.wait_closed()
+        finally:
+            self._held.discard(connection)
 
 
 class _Clock:

@@ -19,7 +19,6 @@ import msgspec
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback.audio import RATE
-from omnirt.loopback.script import Script, is_template, parse_script
 
 _VOICE = Path(__file__).parent / "voice"
 _CACHED = 64  # clips of synthesised speech kept: 3 s each are 9 MB
@@ -140,7 +139,7 @@ class Voice:
         if (clip := self.find(text)) is not None:
             return clip
         if self._synthesiser is None:
-            raise OmnirtError("invalid_params", _no_recording(text, self.book))
+            raise OmnirtError("invalid_params", no_recording(text, self.book))
         words = " ".join(text.split())[:_LONGEST]
         clip = _with_word_ends(words, await _synthesise(self._synthesiser, words))
         self._made[text] = clip
@@ -154,36 +153,13 @@ def find_synthesiser() -> str | None:
     return shutil.which("espeak-ng")
 
 
-def _no_recording(text: str, book: Phrasebook) -> str:
+def no_recording(text: str, book: Phrasebook) -> str:
+    """The refusal of a text that nobody can speak."""
     shipped = "; ".join(f"{name}: {spoken}" for name, spoken in book.texts.items())
     return (
         f"There is no recording of {text[:80]!r}. Install espeak-ng, say it with `text`, "
         f"or use what is shipped: {shipped}"
     )
-
-
-def check_sayings(script: Script, *, synthesiser: str | None) -> None:
-    """Refuse a script which says what nobody can speak."""
-    if synthesiser is not None:
-        return
-    book = Phrasebook()
-    for path, text in script.sayings():
-        if is_template(text) or book.names(text) is None:
-            raise OmnirtError("invalid_params", _no_recording(text, book), path=path)
-
-
-def load_script(source: str | Path | Mapping[str, object]) -> Script:
-    """Read and check a script.
-
-    Args:
-        source: The path of a YAML or JSON file, YAML text (with a line break), or the object itself.
-
-    Raises:
-        OmnirtError: `invalid_params`, with `path` inside the script and `file`.
-    """
-    script = parse_script(source)
-    check_sayings(script, synthesiser=find_synthesiser())
-    return script
 
 
 async def _synthesise(program: str, text: str) -> bytes:
