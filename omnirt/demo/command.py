@@ -32,7 +32,9 @@ def run(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of the timeline")
     parser.add_argument("--fast", action="store_true", help=f"{FAST:g} times faster than real time, for CI")
-    parser.add_argument("--data-dir", type=Path, help="where the audio files stay (default: ./demo-data)")
+    parser.add_argument(
+        "--data-dir", type=Path, help="where the audio stays (default: $OMNIRT_DATA_DIR or ./demo-data)"
+    )
     options = parser.parse_args(argv)
     view = make_view(options.json)
     try:
@@ -96,6 +98,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> Exception:
 
 def _data_dir(given: Path | None) -> Path:
     """The folder, made if need be: `./demo-data`, or a temporary one where that cannot be written."""
+    if given is None and os.environ.get("OMNIRT_DATA_DIR"):
+        given = Path(os.environ["OMNIRT_DATA_DIR"])
     chosen = (given or Path("demo-data")).absolute()
     try:
         chosen.mkdir(parents=True, exist_ok=True)

@@ -129,7 +129,7 @@ class Conversation:
         await self._until(lambda: "completed" in self._follower.facts.tools_ended, "the tool call")
         heard = self._follower.facts.answers
         await self._until(
-            lambda: self._follower.facts.answers > heard and self._speaker.silent, "the weather"
+            lambda: self._follower.facts.answers > heard and self._speaker.is_silent(), "the weather"
         )
 
     async def _interrupt_a_story(self, session: Session) -> float:
@@ -163,7 +163,7 @@ class Conversation:
         self._follower.asked_at_ms = self._timeline.now_ms()
         await session.send_text(text)
         await self._until(
-            lambda: self._follower.facts.answers > answers and self._speaker.silent, "a goodbye"
+            lambda: self._follower.facts.answers > answers and self._speaker.is_silent(), "a goodbye"
         )
 
     def _speak(self, clip: Clip) -> None:
@@ -205,7 +205,7 @@ class Conversation:
             last = now
             part = self._speaker.advance(ms)
             unreported_ms += ms
-            if part is not None and (unreported_ms >= PLAYBACK_EVERY_MS or self._speaker.silent):
+            if part is not None and (unreported_ms >= PLAYBACK_EVERY_MS or self._speaker.is_silent()):
                 unreported_ms = 0.0
                 await session.playback(part.item_id, part.content_index, round(part.played_ms))
             self._view.meter(self._levels[0], self._speaker.level(), self._follower.saying)

@@ -121,14 +121,13 @@ class Speaker:
         """Drops what was not played yet: the user interrupted."""
         self._queue.clear()
 
-    @property
-    def silent(self) -> bool:
+    def is_silent(self) -> bool:
         """Whether all that came has been played."""
         return all(part.played_ms >= self.received_ms(part) for part in self._queue)
 
     def level(self) -> float:
         """How loud it is right now."""
-        if not self._queue or self.silent:
+        if not self._queue or self.is_silent():
             return 0.0
         part = self._queue[0]
         at = int(part.played_ms * self._bytes_per_ms) // 2 * 2

@@ -1,0 +1,181 @@
+"""Records a transcript from a real run: plays the host's lines, and generalises what the daemon says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+from tests.support.expectations import Expected, Mismatch, stream_of
+from tests.support.patterns import Json, Names, fill, fits
+from tests.support.transcripts import Daemon, HostLine, Transcript
+
+WAIT_S = 30.0
+
+VARYING: dict[str, str] = {
+    "seq": "<int>",
+    "pid": "<int>",
+    "rssBytes": "<int>",
+    "queuedBytes": "<int>",
+    "startedAt": "<time>",
+    "audio": "<base64>",
+    "delta": "<str>",
+    "path": "<path>",
+    "file": "<path>",
+    "version": "<str>",
+    "logId": "<str>",
+    "queues": "<object>",
+    "usage": "<object>",
+    "latency": "<object>",
+    "limits": "<object>",
+    "eventId": "<str>",
+    "event_id": "<str>",
+}
+"""Members whose value differs from run to run."""
+
+NAMED: dict[str, str] = {
+    "runId": "run",
+    "itemId": "item",
+    "responseId": "response",
+    "toolCallId": "call",
+}
+"""Members that refer to the same thing wherever they have the same value."""
+
+REPEATED = ("realtime.audio", "realtime.transcriptDelta", "realtime.textDelta")
+
+
+class Generaliser:
+    """Turns messages into patterns; the same id becomes the same name everywhere."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def pattern(self, value: Json, member: str = "") -> Json:
+        """A pattern which this value fits, and which the same exchange fits tomorrow."""
+        if member in NAMED and isinstance(value, str):
+            count = sum(name.startswith(NAMED[member]) for name in self._names.values()) + 1
+            return f"<str:{self._names.setdefault(value, f'{NAMED[member]}{count}')}>"
+        if member in VARYING and not (member in ("path", "file") and not str(value).startswith("/")):
+            return VARYING[member]
+        if member.endswith("Ms") and isinstance(value, int):
+            return "<int>"
+        if isinstance(value, list):
+            return [self.pattern(element) for element in value]
+        if isinstance(value, dict):
+            return {name: self.pattern(inner, name) for name, inner in value.items()}
+        return value
+
+
+async def record(transcript: Transcript) -> list[dict[str, Json]]:
+    """The lines of a new transcript with the host's lines of this one.
+
+    Raises:
+        Mismatch: What a daemon line of the draft waits for does not come.
+    """
+    lines: list[dict[str, Json]] = [{"comment": comment} for comment in transcript.comments]
+    args: list[Json] = [*transcript.args]
+    ignored: list[Json] = [*sorted(transcript.ignore)]
+    lines += [{"args": args}] if args else []
+    lines += [{"ignore": ignored}] if ignored else []
+    lines += [{"exit": transcript.exit_code}] if transcript.exit_code else []
+    with tempfile.TemporaryDirectory(prefix="omnirt-record-") as folder:
+        daemon = await Daemon.spawn([str(fill(arg, {})) for arg in args], "lines", Path(folder))
+        try:
+            async with asyncio.timeout(120):
+                return lines + await Recorder(transcript, daemon).run()
+        except (Mismatch, TimeoutError) as error:
+            raise Mismatch(f"{error}\nstderr: {daemon.log()}") from None
+        finally:
+            await daemon.kill()
+
+
+class Recorder:
+    """One recording."""
+
+    def __init__(self, transcript: Transcript, daemon: Daemon) -> None:
+        self._transcript = transcript
+        self._daemon = daemon
+        self._names: Names = {}
+        self._generaliser = Generaliser()
+        self._lines: list[dict[str, Json]] = []
+        self._received: list[Json] = []
+        self._seen = 0
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    async def run(self) -> list[dict[str, Json]]:
+        """Plays the host's lines and waits where the draft has daemon lines."""
+        reader = asyncio.create_task(self._read())
+        for line in self._transcript.lines:
+            if isinstance(line, Expected):
+                await self._wait_for(line)
+                continue
+            await self._send(line)
+        self._daemon.end()
+        await reader
+        await self._daemon.wait()
+        return self._lines
+
+    async def _send(self, line: HostLine) -> None:
+        if line.raw is not None:
+            self._lines.append({"dir": "host", "raw": line.raw})
+            await self._daemon.send(self._daemon.frame(line.raw))
+            return
+        self._lines.append({"dir": "host", "msg": line.message})
+        await self._daemon.send(self._daemon.frame(json.dumps(fill(line.message, self._names))))
+
+    async def _read(self) -> None:
+        async for message in self._daemon.messages():
+            self._received.append(message)
+            self._write(message)
+            self._changed.set()
+        self._ended = True
+        self._changed.set()
+
+    def _write(self, message: Json) -> None:
+        pattern = self._generaliser.pattern(message)
+        if not (isinstance(message, dict) and message.get("method") in REPEATED):
+            if not (isinstance(message, dict) and message.get("method") in self._transcript.ignore):
+                self._lines.append({"dir": "daemon", "msg": pattern})
+            return
+        group = next((line for line in reversed(self._lines) if _same_stream(line, message)), None)
+        if group is None or "any_order" not in group:
+            group = {"dir": "daemon", "any_order": []}
+            self._lines.append(group)
+        parts = group["any_order"]
+        assert isinstance(parts, list)
+        if {"<some>": pattern} not in parts:
+            parts.append({"<some>": pattern})
+
+    async def _wait_for(self, line: Expected) -> None:
+        for part in line.parts:
+            if part.least == 0:
+                continue
+            async with asyncio.timeout(WAIT_S):
+                while not self._came(part.pattern):
+                    if self._ended:
+                        raise Mismatch(f"line {line.number}: {part.pattern} did not come")
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _came(self, pattern: Json) -> bool:
+        loose = _loosen(pattern)
+        return any(fits(loose, message, self._names) for message in self._received)
+
+
+def _same_stream(line: dict[str, Json], message: Json) -> bool:
+    if line.get("dir") != "daemon":
+        return False
+    parts = line.get("any_order", [line.get("msg")])
+    assert isinstance(parts, list)
+    first = parts[0]
+    pattern = first["<some>"] if isinstance(first, dict) and "<some>" in first else first
+    return stream_of(pattern, {}) == stream_of(message, {})
+
+
+def _loosen(pattern: Json) -> Json:
+    """What a draft's line waits for: these members, whatever else there is."""
+    if isinstance(pattern, dict):
+        return {"<rest>": True, **{name: _loosen(member) for name, member in pattern.items()}}
+    return pattern

@@ -1,0 +1,299 @@
+"""Plays recorded transcripts against a real daemon, and records them (tests/transcripts/README.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from tests.support.expectations import Expected, Mismatch, Order
+from tests.support.patterns import Json, Names, fill, refers_back
+
+Mode = Literal["interactive", "bytes", "whole"]
+Framing = Literal["lines", "headers"]
+MODES: tuple[Mode, ...] = ("interactive", "bytes", "whole")
+FRAMINGS: tuple[Framing, ...] = ("lines", "headers")
+
+PLAY_TIMEOUT_S = 60.0
+"""For a whole transcript on a busy machine; each of them takes a few seconds."""
+
+
+@dataclass
+class HostLine:
+    """Something the host sends: a message, or text that may be no JSON."""
+
+    number: int
+    message: Json = None
+    raw: str | None = None
+
+
+@dataclass
+class Transcript:
+    """A parsed file."""
+
+    path: Path
+    lines: list[HostLine | Expected] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    ignore: set[str] = field(default_factory=set)
+    play: tuple[Mode, ...] = MODES
+    args: list[str] = field(default_factory=list)
+    exit_code: int = 0
+
+    @property
+    def host_lines(self) -> list[HostLine]:
+        """What the host sends."""
+        return [line for line in self.lines if isinstance(line, HostLine)]
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The ways in which it can be played: not whole when an answer of the host depends on the daemon."""
+        answers = any(
+            (isinstance(line.message, dict) and "method" not in line.message) or refers_back(line.message)
+            for line in self.host_lines
+            if line.raw is None
+        )
+        return tuple(mode for mode in self.play if not (answers and mode == "whole"))
+
+
+def load(path: Path) -> Transcript:
+    """Reads a transcript file."""
+    transcript = Transcript(path)
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not text.strip():
+            continue
+        line = json.loads(text)
+        match line:
+            case {"dir": "host", "raw": raw}:
+                transcript.lines.append(HostLine(number, raw=raw))
+            case {"dir": "host", "msg": message}:
+                transcript.lines.append(HostLine(number, message))
+            case {"dir": "daemon", "msg": pattern}:
+                transcript.lines.append(Expected(number, [pattern]))
+            case {"dir": "daemon", "any_order": patterns}:
+                transcript.lines.append(Expected(number, patterns))
+            case {"comment": comment}:
+                transcript.comments.append(comment)
+            case {"ignore": names}:
+                transcript.ignore |= set(names)
+            case {"play": modes}:
+                transcript.play = tuple(modes)
+            case {"args": args}:
+                transcript.args = args
+            case {"exit": code}:
+                transcript.exit_code = code
+            case _:
+                raise ValueError(f"{path.name}:{number}: no line of a transcript: {text[:80]}")
+    return transcript
+
+
+class Daemon:
+    """A daemon process with raw pipes, spoken to in one framing."""
+
+    def __init__(self, process: asyncio.subprocess.Process, framing: Framing, errors: Path) -> None:
+        self._process = process
+        self._framing = framing
+        self._errors = errors
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+
+    @classmethod
+    async def spawn(cls, args: Sequence[str], framing: Framing, folder: Path) -> Daemon:
+        """Starts `omnirt serve` with its data and its log in `folder`."""
+        errors = folder / "stderr"
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("OMNIRT_", "OPENAI_"))
+        }
+        with errors.open("wb") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "omnirt", "serve", "--data-dir", str(folder / "data"), *args),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+                env=env,
+                limit=32 * 1024 * 1024,
+            )
+        return cls(process, framing, errors)
+
+    def frame(self, text: str) -> bytes:
+        """The bytes of one message."""
+        body = text.encode()
+        if self._framing == "lines":
+            return body + b"\n"
+        return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def send(self, data: bytes, *, byte_by_byte: bool = False) -> None:
+        """Writes bytes; one system call for each of them if asked to."""
+        pieces = [data[i : i + 1] for i in range(len(data))] if byte_by_byte else [data]
+        try:
+            for piece in pieces:
+                self._stdin.write(piece)
+                await self._stdin.drain()
+        except ConnectionError:
+            return  # the daemon is gone: the expectations say whether it should be
+
+    def end(self) -> None:
+        """Closes stdin."""
+        self._stdin.close()
+
+    async def messages(self) -> AsyncIterator[Json]:
+        """What the daemon writes, until it closes stdout."""
+        while True:
+            line = await self._stdout.readline()
+            if not line:
+                return
+            if self._framing == "lines":
+                yield json.loads(line)
+                continue
+            name, _, length = line.partition(b":")
+            assert name == b"Content-Length", f"no header: {line[:80]!r}"
+            assert await self._stdout.readexactly(2) == b"\r\n"
+            yield json.loads(await self._stdout.readexactly(int(length)))
+
+    async def wait(self) -> int:
+        """The exit code."""
+        return await self._process.wait()
+
+    async def kill(self) -> None:
+        """Ends it if it still runs."""
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    def log(self) -> str:
+        """The end of its stderr."""
+        return self._errors.read_text(errors="replace")[-2000:]
+
+
+class Player:
+    """One play of one transcript."""
+
+    def __init__(self, transcript: Transcript, mode: Mode, daemon: Daemon) -> None:
+        self._transcript = transcript
+        self._mode = mode
+        self._daemon = daemon
+        self._names: Names = {}
+        self._order = Order(transcript.ignore)
+        self._expected = [line for line in transcript.lines if isinstance(line, Expected)]
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    async def run(self) -> None:
+        """Plays it to the end.
+
+        Raises:
+            Mismatch: The daemon did something else.
+        """
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write())
+        try:
+            async with asyncio.timeout(PLAY_TIMEOUT_S):
+                await asyncio.gather(reader, writer)
+                code = await self._daemon.wait()
+        except TimeoutError:
+            open_lines = [e for e in self._expected if not e.satisfied]
+            where = open_lines[0].describe() if open_lines else "nothing more, but the daemon went on"
+            raise Mismatch(f"still waiting for {where}") from None
+        finally:
+            for task in (reader, writer):
+                task.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
+        self._order.check_end()
+        missing = [e for e in self._expected if not e.satisfied]
+        if missing:
+            raise Mismatch(f"the daemon ended without {missing[0].describe()}")
+        if code != self._transcript.exit_code:
+            raise Mismatch(f"exit code {code} instead of {self._transcript.exit_code}")
+
+    async def _write(self) -> None:
+        above: list[Expected] = []
+        together = b""
+        for line in self._transcript.lines:
+            if isinstance(line, Expected):
+                above.append(line)
+                continue
+            if self._mode != "whole":
+                await self._until(above)
+            together += self._encode(line)
+            if self._mode != "whole":
+                await self._daemon.send(together, byte_by_byte=self._mode == "bytes")
+                together = b""
+        await self._daemon.send(together)
+        if self._mode != "whole":
+            await self._until(above)
+        self._daemon.end()
+
+    def _encode(self, line: HostLine) -> bytes:
+        if line.raw is not None:
+            return self._daemon.frame(line.raw)
+        message = fill(line.message, self._names)
+        self._order.sent(message)
+        return self._daemon.frame(json.dumps(message, ensure_ascii=False))
+
+    async def _until(self, expected: list[Expected]) -> None:
+        while not self._ended and not all(e.satisfied for e in expected):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _read(self) -> None:
+        async for message in self._daemon.messages():
+            self._take(message)
+            self._changed.set()
+        self._ended = True
+        self._changed.set()
+
+    def _take(self, message: Json) -> None:
+        if self._order.received(message):
+            return
+        for expected in self._expected:
+            concerned = not expected.done and expected.concerns(message, self._names)
+            if concerned and expected.take(message, self._names):
+                return
+        raise Mismatch(f"not expected (any more): {json.dumps(message)[:400]}")
+
+
+async def play(transcript: Transcript, mode: Mode, framing: Framing) -> None:
+    """Plays a transcript against a daemon of its own.
+
+    Raises:
+        Mismatch: With the place in the file, and the end of the daemon's log.
+    """
+    with tempfile.TemporaryDirectory(prefix="omnirt-transcript-") as folder:
+        args = [str(fill(arg, {})) for arg in transcript.args]
+        daemon = await Daemon.spawn(args, framing, Path(folder))
+        try:
+            await Player(transcript, mode, daemon).run()
+        except Mismatch as error:
+            raise Mismatch(
+                f"{transcript.path.name}, {mode}, {framing}: {error}\nstderr: {daemon.log()}"
+            ) from None
+        finally:
+            await daemon.kill()
+
+
+def main(argv: Sequence[str]) -> int:
+    """`record FILE` writes a new transcript to stdout, `play FILE` plays one in every way."""
+    from tests.support.recording import record
+
+    command, path = argv
+    transcript = load(Path(path))
+    if command == "record":
+        for line in asyncio.run(record(transcript)):
+            sys.stdout.write(json.dumps(cast("Json", line), ensure_ascii=False) + "\n")
+        return 0
+    for mode in transcript.modes:
+        for framing in FRAMINGS:
+            asyncio.run(play(transcript, mode, framing))
+            sys.stdout.write(f"{transcript.path.name}: {mode}, {framing}: as recorded\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
