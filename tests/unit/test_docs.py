@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -101,7 +102,7 @@ def test_an_agent_on_a_page_is_valid(block: Block) -> None:
 
 
 def test_json_and_yaml_on_a_page_can_be_read() -> None:
-    readers = {"json": json.loads, "yaml": yaml.safe_load}
+    readers: dict[str, Callable[[str], object]] = {"json": json.loads, "yaml": yaml.safe_load}
     for block in documents.all_blocks():
         if block.language in readers:
             assert readers[block.language](block.text) is not None, block.where
