@@ -1,0 +1,82 @@
+"""Turns what does not fit into one typed error, with its path inside the document and its file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.validation import split_path
+
+T = TypeVar("T")
+
+_UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
+_MAX_ECHO = 80
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a document stands: decides the kind and the facts of the errors about it.
+
+    Args:
+        kind: `agent_invalid` inside an agent, `invalid_params` elsewhere.
+        path: Path of the document itself (`$.realtime`).
+        file: The file it was read from, when there is one.
+    """
+
+    kind: str = "agent_invalid"
+    path: str = "$"
+    file: Path | None = None
+
+    def at(self, *steps: str | int) -> Place:
+        """The place of a member below this one: `at("tools", 0)` → `$.tools[0]`."""
+        path = self.path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+        return Place(self.kind, path, self.file)
+
+    def problem(self, message: str, *, line: int | None = None) -> OmnirtError:
+        """The error that says what is wrong here, and in which line."""
+        error = OmnirtError(self.kind, f"{message} (at {self.path}).", path=self.path)
+        if line is not None:
+            error.facts["line"] = line
+        if self.file is not None:
+            error.facts["file"] = str(self.file)
+        return error
+
+
+def convert(
+    value: object, type_: type[T], place: Place, *, hints: Mapping[str, str], names: Collection[str]
+) -> T:
+    """`value` as `type_`.
+
+    Args:
+        value: What JSON, TOML or YAML gave.
+        type_: The struct it must fit.
+        place: Where `value` stands.
+        hints: What to say of certain unknown members.
+        names: Known member names, for "did you mean".
+
+    Raises:
+        OmnirtError: Of the place's kind, with the path of the first misfit.
+    """
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        what, path = split_path(str(error))
+    except RecursionError:
+        what, path = "The document is nested too deeply", "$"
+    unknown = _UNKNOWN.search(what)
+    if unknown:
+        what = _unknown(unknown[1], hints, names)
+    raise Place(place.kind, place.path + path[1:], place.file).problem(what) from None
+
+
+def _unknown(name: str, hints: Mapping[str, str], names: Collection[str]) -> str:
+    if name in hints:
+        return f"`{name}` {hints[name]}"
+    shown = name if len(name) <= _MAX_ECHO else name[:_MAX_ECHO] + "…"
+    close = difflib.get_close_matches(name, sorted(names), n=1)
+    return f"Unknown member `{shown}`" + (f"; did you mean `{close[0]}`?" if close else "")
