@@ -233,7 +233,7 @@ class Disk:
         """What went wrong, for people: the system's own words, no repr."""
         if isinstance(error, OmnirtError):
             return error.message
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
         return (
             f"The conversation could not be stored in {self.data_dir}: {reason}. It goes on, and what "
             "follows may be missing from its history and its audio files. Check the disk and its permissions."

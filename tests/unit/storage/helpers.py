@@ -46,20 +46,33 @@ def query(data_dir: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
+class Stall:
+    """Keeps the writer thread where it is, behind all that was put before: a disk that stopped answering."""
+
+    def __init__(self, storage: AudioStorage) -> None:
+        assert storage._opened is not None
+        self._reached, self._go = threading.Event(), threading.Event()
+        self._call = storage._opened[1].call(self._stand)
+
+    def _stand(self) -> None:
+        self._reached.set()
+        self._go.wait(LIMIT_S)
+
+    def wait_reached(self) -> None:
+        """Until the thread stands here."""
+        assert self._reached.wait(LIMIT_S)
+
+    def end(self) -> None:
+        """Let it go on."""
+        self._go.set()
+
+
 @contextlib.contextmanager
 def stalled_disk(storage: AudioStorage) -> Iterator[None]:
-    """Within it, the writer thread writes nothing: a disk that has stopped answering."""
-    assert storage._opened is not None
-    stopped, go = threading.Event(), threading.Event()
-
-    def stall() -> None:
-        stopped.set()
-        go.wait(LIMIT_S)
-
-    call = storage._opened[1].call(stall)
-    assert stopped.wait(LIMIT_S)
+    """Within it, the writer thread writes nothing."""
+    stall = Stall(storage)
+    stall.wait_reached()
     try:
         yield
     finally:
-        go.set()
-        del call
+        stall.end()

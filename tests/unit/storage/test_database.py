@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -73,6 +74,20 @@ def test_a_newer_database_whose_version_is_still_in_its_log_is_refused(tmp_path:
             Database(tmp_path / "omnirt.db")
         after = (tmp_path / "omnirt.db").read_bytes(), (tmp_path / "omnirt.db-wal").read_bytes()
     assert after == before
+
+
+def test_a_newer_database_that_a_crash_left_with_its_log_is_not_tidied_up(tmp_path: Path) -> None:
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "omnirt.db", isolation_level=None)) as newer:
+        newer.execute("PRAGMA journal_mode = WAL")
+        newer.execute("PRAGMA user_version = 99")
+        for name in ("omnirt.db", "omnirt.db-wal"):
+            shutil.copy(tmp_path / name, crashed / name)
+    before = {file.name: file.read_bytes() for file in crashed.iterdir()}
+    with pytest.raises(OmnirtError, match="newer omnirt"):
+        Database(crashed / "omnirt.db")
+    assert {name: (crashed / name).read_bytes() for name in before} == before
 
 
 def test_what_is_no_database_is_an_error_and_untouched(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import subprocess
 import sys
 import threading
@@ -81,6 +83,26 @@ def test_of_many_who_want_one_session_at_once_never_two_have_it(tmp_path: Path) 
         thread.join(3 * LIMIT_S)
     assert most
     assert max(most) == 1
+
+
+def test_a_file_that_its_holder_removed_meanwhile_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = locks.acquire(tmp_path, "s1")
+    others: list[locks.SessionLock] = []
+    flock, opened = fcntl.flock, itertools.count()
+
+    def flock_late(fd: int, how: int) -> None:
+        if next(opened) == 0:  # between our open and our lock: it is let go, and taken by another
+            held.release()
+            others.append(locks.acquire(tmp_path, "s1"))
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock_late)
+    with pytest.raises(OmnirtError) as caught:
+        locks.acquire(tmp_path, "s1")
+    assert caught.value.kind == "session_exists"
+    others[0].release()
 
 
 def test_a_lock_whose_file_was_removed_by_hand_is_let_go_quietly(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import Item
 from omnirt.storage import AudioStorage, StorageProblem
-from tests.unit.storage.helpers import LIMIT_S, query, run_info, stalled_disk
+from tests.unit.storage.helpers import LIMIT_S, Stall, query, run_info, stalled_disk
 
 ENDED = "2025-01-01T00:00:05Z"
 CHUNK = b"\x01\x02" * 480  # 20 ms
@@ -99,6 +99,66 @@ def test_a_disk_slower_than_the_audio_is_told_and_what_it_lost_is_silence(tmp_pa
         ("item_1", 220, 280),
     ]
     assert query(tmp_path, "SELECT duration_ms, dropped_ms FROM audio") == [(520, 300)]
+
+
+def test_once_full_the_queue_takes_nothing_until_half_of_it_has_gone(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append, max_queue_bytes=10 * len(CHUNK))
+        recorder = await storage.start_run(run_info())
+        stalls = [Stall(storage)]
+        stalls[0].wait_reached()
+        for count in (4, 2, 4):
+            for _ in range(count):
+                recorder.audio("item_1", 0, CHUNK, 0)
+            stalls.append(Stall(storage))
+        recorder.audio("item_1", 0, CHUNK, 0)
+        stalls[0].end()
+        stalls[1].wait_reached()
+        recorder.audio("item_1", 0, CHUNK, 0)
+        assert storage.stats().queued_bytes == 6 * len(CHUNK)
+        stalls[1].end()
+        stalls[2].wait_reached()
+        recorder.audio("item_1", 0, CHUNK, 0)
+        assert storage.stats().queued_bytes == 5 * len(CHUNK)
+        for stall in stalls:
+            stall.end()
+        await recorder.finish("stopped", ENDED, 1)
+        await storage.close()
+
+    asyncio.run(main())
+    assert [problem.dropped_ms for problem in problems] == [20, 20]
+
+
+def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omnirt.storage.recorder.FINISH_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("omnirt.storage.storage.CLOSE_TIMEOUT_S", 0.05)
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append)
+        recorder = await storage.start_run(run_info())
+        with stalled_disk(storage):
+            with monkeypatch.context() as patch:
+                patch.setattr("omnirt.storage.storage.START_TIMEOUT_S", 0.05)
+                with pytest.raises(OmnirtError, match="does not answer"):
+                    await storage.start_run(run_info("s2", "run2"))
+            with pytest.raises(OmnirtError, match="does not answer"):
+                await storage.flush()
+            recorder.audio("item_1", 0, CHUNK, 0)
+            [file] = await recorder.finish("stopped", ENDED, 20)
+            await storage.close()
+        async with asyncio.timeout(LIMIT_S):  # it answers after all: everything is made final
+            while storage.stats().queued_entries:
+                await asyncio.sleep(0)
+        assert file.path.stat().st_size == 44 + len(CHUNK)
+        assert storage.stats().open_runs == 0
+
+    asyncio.run(main())
+    assert [problem.kind for problem in problems] == ["storage_failed"]
+    assert query(tmp_path, "SELECT run_id, reason FROM runs") == [("11111111-2222", "stopped")]
+    assert list((tmp_path / "locks").iterdir()) == []
 
 
 def test_audio_that_is_lost_at_the_end_of_a_part_is_told_with_its_end(tmp_path: Path) -> None:
@@ -208,6 +268,24 @@ def test_what_is_no_database_stays_as_it_is_and_the_audio_is_stored(tmp_path: Pa
     asyncio.run(main())
     assert [problem.kind for problem in problems] == ["storage_failed"]
     assert (tmp_path / "omnirt.db").read_bytes() == b"no database at all " * 100
+
+
+def test_rows_without_a_database_wait_for_one_up_to_a_bound(tmp_path: Path) -> None:
+    (tmp_path / "omnirt.db").write_bytes(b"no database at all " * 100)
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=problems.append)
+        recorder = await storage.start_run(run_info())
+        for number in range(10_100):
+            recorder.item(item(number))
+        await storage.flush()
+        (tmp_path / "omnirt.db").unlink()
+        await storage.close()
+
+    asyncio.run(main())
+    assert [problem.kind for problem in problems] == ["storage_failed"]
+    assert query(tmp_path, "SELECT count(*) FROM items") == [(10_000 - 2,)]
 
 
 def test_rows_that_met_a_locked_database_are_stored_when_it_is_free(tmp_path: Path) -> None:

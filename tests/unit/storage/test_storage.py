@@ -264,6 +264,7 @@ def test_a_later_run_of_a_session_lies_beside_the_earlier_one(tmp_path: Path) ->
     assert one.parent == other.parent
     assert one.name != other.name
     assert query(tmp_path, "SELECT count(*) FROM sessions") == [(1,)]
+    assert query(tmp_path, "SELECT count(*) FROM runs") == [(2,)]
 
 
 def test_a_discarded_run_leaves_nothing(tmp_path: Path) -> None:
