@@ -38,13 +38,22 @@ async def _play(text: str, data_dir: Path) -> int:
             if direction == "-->":
                 daemon.stdin.write(message.encode() + b"\n")
             elif direction == "<--":
-                await asyncio.wait_for(_find(json.loads(message), seen, daemon.stdout), WAIT_S)
+                await _expect(json.loads(message), seen, daemon.stdout)
         daemon.stdin.close()
         return await asyncio.wait_for(_drained(daemon), WAIT_S)
     finally:
         if daemon.returncode is None:
             daemon.kill()
             await daemon.wait()
+
+
+async def _expect(expected: JSON, seen: list[JSON], stdout: asyncio.StreamReader) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await _find(expected, seen, stdout)
+    except (TimeoutError, EOFError) as error:
+        told = "\n".join(json.dumps(message)[:200] for message in seen)
+        raise Mismatch(f"{json.dumps(expected)} did not come ({type(error).__name__}), but\n{told}") from None
 
 
 async def _find(expected: JSON, seen: list[JSON], stdout: asyncio.StreamReader) -> None:
@@ -58,7 +67,7 @@ async def _find(expected: JSON, seen: list[JSON], stdout: asyncio.StreamReader) 
         if shows(message, expected):
             return
         seen.append(message)
-    raise Mismatch(f"the daemon ended without writing {json.dumps(expected)}")
+    raise EOFError
 
 
 async def _drained(daemon: asyncio.subprocess.Process) -> int:
