@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from dataclasses import dataclass, field
@@ -95,7 +94,7 @@ class TextView:
         self._you: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
         self._agent: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
         self._live: Live | None = None
-        if self._console.is_terminal and not self._console.is_dumb_terminal and not os.environ.get("NO_LIVE"):
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(Text(), console=self._console, transient=True, auto_refresh=False)
             self._live.start()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.support.expectations import Expected, Mismatch, stream_of
 from tests.support.patterns import Json, Names, fill, fits
-from tests.support.transcripts import Daemon, HostLine, Transcript
+from tests.support.raw_daemon import Daemon
+from tests.support.transcripts import HostLine, Stall, Transcript
 
 WAIT_S = 30.0
 
@@ -110,6 +111,10 @@ class Recorder:
         for line in self._transcript.lines:
             if isinstance(line, Expected):
                 await self._wait_for(line)
+                continue
+            if isinstance(line, Stall):
+                self._lines.append({"stall": line.stored_bytes})
+                await self._daemon.stall(line.stored_bytes)
                 continue
             await self._send(line)
         self._daemon.end()

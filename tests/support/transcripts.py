@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
 from tests.support.expectations import Expected, Mismatch, Order
 from tests.support.patterns import Json, Names, fill, refers_back
+from tests.support.raw_daemon import Daemon, Framing
 
 Mode = Literal["interactive", "bytes", "whole"]
-Framing = Literal["lines", "headers"]
 MODES: tuple[Mode, ...] = ("interactive", "bytes", "whole")
 FRAMINGS: tuple[Framing, ...] = ("lines", "headers")
 
@@ -34,14 +33,23 @@ class HostLine:
 
 
 @dataclass
+class Stall:
+    """The host stops reading, until the daemon has stored so many bytes of audio."""
+
+    number: int
+    stored_bytes: int
+
+
+@dataclass
 class Transcript:
     """A parsed file."""
 
     path: Path
-    lines: list[HostLine | Expected] = field(default_factory=list)
+    lines: list[HostLine | Stall | Expected] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     ignore: set[str] = field(default_factory=set)
     play: tuple[Mode, ...] = MODES
+    framings: tuple[Framing, ...] = FRAMINGS
     args: list[str] = field(default_factory=list)
     exit_code: int = 0
 
@@ -58,7 +66,8 @@ class Transcript:
             for line in self.host_lines
             if line.raw is None
         )
-        return tuple(mode for mode in self.play if not (answers and mode == "whole"))
+        stalls = any(isinstance(line, Stall) for line in self.lines)
+        return tuple(mode for mode in self.play if not ((answers or stalls) and mode == "whole"))
 
 
 def load(path: Path) -> Transcript:
@@ -77,12 +86,16 @@ def load(path: Path) -> Transcript:
                 transcript.lines.append(Expected(number, [pattern]))
             case {"dir": "daemon", "any_order": patterns}:
                 transcript.lines.append(Expected(number, patterns))
+            case {"stall": stored_bytes}:
+                transcript.lines.append(Stall(number, stored_bytes))
             case {"comment": comment}:
                 transcript.comments.append(comment)
             case {"ignore": names}:
                 transcript.ignore |= set(names)
             case {"play": modes}:
                 transcript.play = tuple(modes)
+            case {"framings": framings}:
+                transcript.framings = tuple(framings)
             case {"args": args}:
                 transcript.args = args
             case {"exit": code}:
@@ -90,86 +103,6 @@ def load(path: Path) -> Transcript:
             case _:
                 raise ValueError(f"{path.name}:{number}: no line of a transcript: {text[:80]}")
     return transcript
-
-
-class Daemon:
-    """A daemon process with raw pipes, spoken to in one framing."""
-
-    def __init__(self, process: asyncio.subprocess.Process, framing: Framing, errors: Path) -> None:
-        self._process = process
-        self._framing = framing
-        self._errors = errors
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._stdin = process.stdin
-        self._stdout = process.stdout
-
-    @classmethod
-    async def spawn(cls, args: Sequence[str], framing: Framing, folder: Path) -> Daemon:
-        """Starts `omnirt serve` with its data and its log in `folder`."""
-        errors = folder / "stderr"
-        env = {
-            name: value for name, value in os.environ.items() if not name.startswith(("OMNIRT_", "OPENAI_"))
-        }
-        with errors.open("wb") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "omnirt", "serve", "--data-dir", str(folder / "data"), *args),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-                env=env,
-                limit=32 * 1024 * 1024,
-            )
-        return cls(process, framing, errors)
-
-    def frame(self, text: str) -> bytes:
-        """The bytes of one message."""
-        body = text.encode()
-        if self._framing == "lines":
-            return body + b"\n"
-        return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-
-    async def send(self, data: bytes, *, byte_by_byte: bool = False) -> None:
-        """Writes bytes; one system call for each of them if asked to."""
-        pieces = [data[i : i + 1] for i in range(len(data))] if byte_by_byte else [data]
-        try:
-            for piece in pieces:
-                self._stdin.write(piece)
-                await self._stdin.drain()
-        except ConnectionError:
-            return  # the daemon is gone: the expectations say whether it should be
-
-    def end(self) -> None:
-        """Closes stdin."""
-        self._stdin.close()
-
-    async def messages(self) -> AsyncIterator[Json]:
-        """What the daemon writes, until it closes stdout."""
-        while True:
-            line = await self._stdout.readline()
-            if not line:
-                return
-            if self._framing == "lines":
-                yield json.loads(line)
-                continue
-            name, _, length = line.partition(b":")
-            assert name == b"Content-Length", f"no header: {line[:80]!r}"
-            assert await self._stdout.readexactly(2) == b"\r\n"
-            yield json.loads(await self._stdout.readexactly(int(length)))
-
-    async def wait(self) -> int:
-        """The exit code."""
-        return await self._process.wait()
-
-    async def kill(self) -> None:
-        """Ends it if it still runs."""
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-
-    def log(self) -> str:
-        """The end of its stderr."""
-        return self._errors.read_text(errors="replace")[-2000:]
 
 
 class Player:
@@ -218,6 +151,9 @@ class Player:
         for line in self._transcript.lines:
             if isinstance(line, Expected):
                 above.append(line)
+                continue
+            if isinstance(line, Stall):
+                await self._daemon.stall(line.stored_bytes)
                 continue
             if self._mode != "whole":
                 await self._until(above)
@@ -289,7 +225,7 @@ def main(argv: Sequence[str]) -> int:
             sys.stdout.write(json.dumps(cast("Json", line), ensure_ascii=False) + "\n")
         return 0
     for mode in transcript.modes:
-        for framing in FRAMINGS:
+        for framing in transcript.framings:
             asyncio.run(play(transcript, mode, framing))
             sys.stdout.write(f"{transcript.path.name}: {mode}, {framing}: as recorded\n")
     return 0

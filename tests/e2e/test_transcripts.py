@@ -1,0 +1,53 @@
+"""Every recorded transcript against a real daemon, in every way; and nothing on the wire without one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from omnirt.protocol.calls import CALLS
+from omnirt.protocol.events import EVENTS
+from omnirt.protocol.methods import METHODS
+from tests.support.expectations import Expected
+from tests.support.patterns import Json
+from tests.support.raw_daemon import Framing
+from tests.support.transcripts import Mode, Transcript, load, play
+
+FOLDER = Path(__file__).parents[1] / "transcripts"
+TRANSCRIPTS = {path.stem: load(path) for path in sorted(FOLDER.glob("*.jsonl"))}
+WAYS = [
+    pytest.param(name, mode, framing, id=f"{name}-{mode}-{framing}")
+    for name, transcript in TRANSCRIPTS.items()
+    for mode in transcript.modes
+    for framing in transcript.framings
+]
+
+
+@pytest.mark.parametrize(("name", "mode", "framing"), WAYS)
+def test_the_daemon_does_what_was_recorded(name: str, mode: Mode, framing: Framing) -> None:
+    asyncio.run(play(load(TRANSCRIPTS[name].path), mode, framing))
+
+
+def methods_of(messages: list[Json]) -> set[str]:
+    found: set[str] = set()
+    for message in messages:
+        for one in message if isinstance(message, list) else [message]:
+            if isinstance(one, dict) and isinstance(one.get("method"), str):
+                found.add(str(one["method"]))
+    return found
+
+
+def expected_of(transcript: Transcript) -> list[Json]:
+    return [p.pattern for line in transcript.lines if isinstance(line, Expected) for p in line.parts]
+
+
+def test_every_method_is_in_a_transcript() -> None:
+    sent = methods_of([line.message for t in TRANSCRIPTS.values() for line in t.host_lines])
+    assert set(METHODS) - sent == set()
+
+
+def test_every_notification_and_call_is_in_a_transcript() -> None:
+    received = methods_of([pattern for t in TRANSCRIPTS.values() for pattern in expected_of(t)])
+    assert (set(EVENTS) | set(CALLS)) - received == set()
