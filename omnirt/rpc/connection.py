@@ -48,24 +48,27 @@ class Connection(Generic[A]):
 
     Args:
         app: Given to every handler.
-        handlers: By method name.
+        load_handlers: Gives the handlers by method name; called when the first of them is needed.
         queue: Where replies go.
         lifecycle: The methods that the connection answers itself.
+        flights, calls: What is in flight in either direction; shared with the host's other half.
         framing, max_message_bytes: See `FrameDecoder`.
     """
 
     def __init__(
         self,
         app: A,
-        handlers: Mapping[str, Handler],
+        load_handlers: Callable[[], Mapping[str, Handler]],
         queue: OutputQueue,
         lifecycle: Lifecycle,
+        flights: Flights,
+        calls: HostCalls,
         *,
         framing: FramingChoice,
         max_message_bytes: int,
     ) -> None:
         self._app = app
-        self._handlers = handlers
+        self._load_handlers = load_handlers
         self._queue = queue
         self._lifecycle = lifecycle
         self._decoder = FrameDecoder(framing, max_message_bytes)
@@ -74,9 +77,9 @@ class Connection(Generic[A]):
         self._running: set[asyncio.Future[object]] = set()
         self._deferred = 0
         self._start: Callable[[RequestContext[A]], object] | None = None
-        self.flights = Flights()
-        self.calls = HostCalls(queue)
-        lifecycle.cancel = self.flights.cancel
+        self._flights = flights
+        self._calls = calls
+        lifecycle.cancel = flights.cancel
 
     @property
     def must_pause(self) -> bool:
@@ -89,8 +92,7 @@ class Connection(Generic[A]):
         self._queue.framing = self._decoder.framing
         for message in messages:
             if isinstance(message, Problem):
-                error = OmnirtError(message.kind, message.message, limit=self._max_message_bytes)
-                self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, error))
+                self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
             else:
                 self._message(jsonrpc.parse(message))
 
@@ -101,6 +103,14 @@ class Connection(Generic[A]):
             future.cancel()
         if running:
             await asyncio.wait(running, timeout=1)
+
+    def _problem(self, problem: Problem) -> OmnirtError:
+        if problem.kind == "parse_error":
+            return OmnirtError(problem.kind, problem.message)
+        facts = {} if problem.size is None else {"size": problem.size}
+        return OmnirtError(
+            problem.kind, problem.message, retryable=None, maxMessageBytes=self._max_message_bytes, **facts
+        )
 
     def _message(self, message: jsonrpc.Message) -> None:
         if not isinstance(message, jsonrpc.Batch):
@@ -117,7 +127,7 @@ class Connection(Generic[A]):
     def _element(self, element: jsonrpc.Element, reply_to: ReplyTo) -> None:
         match element:
             case Response():
-                self.calls.answer(element)
+                self._calls.answer(element)
             case Invalid(error, request_id):
                 reply_to(jsonrpc.encode_error(request_id, error))
             case Request():
@@ -137,7 +147,7 @@ class Connection(Generic[A]):
         if len(self._running) >= MAX_IN_FLIGHT:
             raise OmnirtError("overloaded", "Too many requests are in flight.")
         if request.method == "shutdown":
-            self.flights.refuse(cancellable_only=True)
+            self._flights.refuse(cancellable_only=True)
         elif request.method == "session.start":
             self._app.warm_up()
         self._dispatch(request, reply_to)
@@ -160,7 +170,7 @@ class Connection(Generic[A]):
         if self._start is None:
             from omnirt.rpc.dispatch import Dispatcher
 
-            self._start = Dispatcher[A](self._handlers).start
+            self._start = Dispatcher[A](self._load_handlers()).start
         answer = self._start(ctx)
         if asyncio.iscoroutine(answer):
             answer = self._loop.create_task(answer)
@@ -174,7 +184,7 @@ class Connection(Generic[A]):
             spec = METHODS.get(request.method)
             cancellable = spec is None or spec.cancellable
             flight = Flight(request.id, request.method, reply_to, cancellable=cancellable, future=future)
-            self.flights.add(flight)
+            self._flights.add(flight)
         future.add_done_callback(lambda done: self._settle(request, ctx, flight, done))
 
     def _answer_in_turn(
@@ -184,7 +194,7 @@ class Connection(Generic[A]):
 
         Otherwise an input could be answered before the start of its session.
         """
-        if self.flights or self._deferred:
+        if self._flights or self._deferred:
             self._deferred += 1
             self._loop.call_soon(self._answer_deferred, request, ctx, reply_to, outcome)
         else:
@@ -217,5 +227,5 @@ class Connection(Generic[A]):
             outcome = cast("Settled", done.result())
         if flight is None:
             self._answer(request, ctx, self._queue.put, outcome)
-        elif self.flights.answer(flight, outcome) and not isinstance(outcome, OmnirtError):
+        elif self._flights.answer(flight, outcome) and not isinstance(outcome, OmnirtError):
             ctx.replied()

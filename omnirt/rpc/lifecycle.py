@@ -36,7 +36,8 @@ class Lifecycle:
     def __init__(self, offer: InitializeResult, listener: Lifecycle.Listener) -> None:
         self._offer = offer
         self._listener = listener
-        self.params: InitializeParams | None = None
+        self._initialized = False
+        self.host = HostCapabilities()
         self.shut_down = False
         self.exited = False
         self.cancel: Callable[[bytes], None] = lambda raw_id: None
@@ -78,13 +79,13 @@ class Lifecycle:
         return None
 
     def _initialize(self, request: Request) -> Result:
-        if self.params is not None:
+        if self._initialized:
             raise OmnirtError("invalid_request", "`initialize` has been sent already.")
         params = decode_params(InitializeParams, request.params)
         if params.process_id is not None and not 1 <= params.process_id <= _MAX_PID:
             raise OmnirtError("invalid_params", "`processId` is no process id.", path="$.processId")
-        params.capabilities = params.capabilities or HostCapabilities()
-        self.params = params
+        self._initialized = True
+        self.host = params.capabilities or HostCapabilities()
         self._listener.initialized(params)
         return self._offer
 

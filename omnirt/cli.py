@@ -1,0 +1,56 @@
+"""The command line. Each command is a module of its own, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from omnirt import __version__
+
+COMMANDS = {
+    "serve": (
+        "omnirt.daemon.process",
+        "the daemon on stdin and stdout (the default when stdin is no terminal)",
+    ),
+    "demo": ("omnirt.demo.command", "a voice conversation with the daemon, offline"),
+    "simulate": ("omnirt.simulate", "the simulated provider, for any realtime client"),
+    "schema": ("omnirt.schema_command", "prints, writes or checks the schemas"),
+}
+"""Name → module with `run(argv) -> exit code`, and what it does."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs a command and returns its exit code."""
+    command, rest = (argv[0], argv[1:]) if argv else ("", argv)
+    if command in ("-h", "--help"):
+        sys.stdout.write(_usage())
+        return 0
+    if command == "--version":
+        sys.stdout.write(f"omnirt {__version__}\n")
+        return 0
+    if command in COMMANDS:
+        return _run(command, rest)
+    if command and not command.startswith("-"):
+        sys.stderr.write(f"omnirt: there is no command {command!r}.\n{_usage()}")
+        return 2
+    if command or not _is_terminal():
+        return _run("serve", argv)
+    sys.stderr.write(_usage())
+    return 2
+
+
+def _run(command: str, argv: Sequence[str]) -> int:
+    module = importlib.import_module(COMMANDS[command][0])
+    code: int = module.run(argv)
+    return code
+
+
+def _is_terminal() -> bool:
+    return os.isatty(0)
+
+
+def _usage() -> str:
+    lines = [f"  {name:<9} {does}" for name, (_, does) in COMMANDS.items()]
+    return "\n".join(["usage: omnirt [--version] [COMMAND] …", "", "commands:", *lines, ""])

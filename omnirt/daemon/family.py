@@ -1,0 +1,72 @@
+"""The processes around the daemon: the host whose death ends it, the children that must not outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+_POLL_S = 1.0
+"""Where the system cannot tell of a death: a third of what the protocol allows."""
+
+
+async def wait_for_death(pid: int) -> None:
+    """Returns when the process is no more, or never was."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):  # not Linux, or forbidden in this container
+        await _poll(pid)
+        return
+    dead = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, dead.set)
+    try:
+        await dead.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _poll(pid: int) -> None:
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            pass  # it lives, as another user
+        await asyncio.sleep(_POLL_S)
+
+
+def kill_children() -> None:
+    """Kills what is left of the processes that this one started, and those they started (Linux only).
+
+    Each is stopped first, so that none starts another while the tree is walked.
+    """
+    waiting = _children_of(os.getpid())
+    doomed: list[int] = []
+    while waiting:
+        pid = waiting.pop()
+        _send(pid, signal.SIGSTOP)
+        doomed.append(pid)
+        waiting += _children_of(pid)
+    for pid in doomed:
+        _send(pid, signal.SIGKILL)
+
+
+def _children_of(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except (OSError, ValueError):
+        return []
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass

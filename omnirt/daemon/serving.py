@@ -1,0 +1,192 @@
+"""One daemon: wires everything, and sees to it that the process ends as the protocol says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Literal, cast, get_args
+
+from omnirt import __version__
+from omnirt.methods.app import App
+from omnirt.protocol.calls import CALLS
+from omnirt.protocol.events import EVENTS
+from omnirt.protocol.methods import (
+    METHODS,
+    InitializeParams,
+    InitializeResult,
+    Limits,
+    ServerCapabilities,
+    ServerInfo,
+)
+from omnirt.protocol.types import PROTOCOL_VERSION, CloseReason, ProviderName
+from omnirt.rpc.boundary import Handler
+from omnirt.rpc.calls import HostCalls
+from omnirt.rpc.connection import PAUSE_BYTES, Connection
+from omnirt.rpc.host import RemoteHost
+from omnirt.rpc.lanes import DEFAULT_LIMIT_BYTES, OutputQueue
+from omnirt.rpc.lifecycle import Lifecycle
+from omnirt.rpc.requests import Flights
+from omnirt.settings import ServeSettings
+from omnirt.stdio import Input, Output
+
+MAX_SESSIONS = 256
+"""Live sessions of one daemon: 50 take a fifth of one core, and files and sockets run out around here."""
+INPUT_QUEUE_MS = 120_000
+"""Host audio that one session queues until its provider takes it (PROTOCOL section 3)."""
+
+Cause = Literal["eof", "hostDead", "overrun", "exit", "signal"]
+_DRAINED_END_S = 1.7
+"""After the last reply the daemon is gone in 2 s: this much for sessions and storage, the rest for Python."""
+_HURRIED_END_S = 4.0
+"""A signal, `exit` and a host that is gone: gone in 5 s."""
+_READER_CHECK_S = 0.2
+"""How often a daemon that only waits for its end looks whether anybody still reads."""
+
+_log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """One daemon on one pair of descriptors; several may live in one process.
+
+    Args:
+        settings: How it runs.
+        fd_in, fd_out: Its own; both are closed by the end of `run`.
+    """
+
+    def __init__(self, settings: ServeSettings, fd_in: int, fd_out: int) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._queue = OutputQueue(DEFAULT_LIMIT_BYTES, overrun=lambda: self.end("overrun"))
+        self._lifecycle = Lifecycle(_offer(settings), self)
+        self._flights = Flights()
+        self._calls = HostCalls(self._queue)
+        host = RemoteHost(self._queue, self._lifecycle, self._calls, self._flights)
+        self._app = App(settings, host)
+        self._connection = Connection(
+            self._app,
+            _load_handlers,
+            self._queue,
+            self._lifecycle,
+            self._flights,
+            self._calls,
+            framing=settings.framing,
+            max_message_bytes=settings.max_message_bytes,
+        )
+        self._input = Input(fd_in, self._received)
+        self._output = Output(fd_out, self._queue)
+        self._queue.wake = self._output.wake
+        self._cause: Cause | None = None
+        self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Serves until the host, a signal or `end` puts an end to it; returns the exit code."""
+        self._input.start()
+        try:
+            await self._ending.wait()
+            self._input.pause()
+            return await self._finish()
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+            self._input.close()
+            self._output.close()
+
+    def end(self, cause: Cause) -> None:
+        """Ends the daemon. Every cause but the end of stdin and the host's death puts an end to draining."""
+        if cause not in ("eof", "hostDead"):
+            self._hurry.set()
+        self._cause = self._cause or cause
+        self._ending.set()
+
+    def initialized(self, params: InitializeParams) -> None:
+        """The host said who it is."""
+        self._queue.opted_out = frozenset(params.opt_out_notifications or ())
+        if params.process_id is not None:
+            from omnirt.daemon.family import wait_for_death
+
+            self._watch = self._loop.create_task(wait_for_death(params.process_id))
+            self._watch.add_done_callback(lambda task: None if task.cancelled() else self.end("hostDead"))
+        self._loop.call_soon(self._loop.call_soon, self._app.warm_up)  # behind the write of the reply
+
+    def exiting(self) -> None:
+        """The host sent `exit`."""
+        self.end("exit")
+
+    def _received(self, data: bytes) -> None:
+        self._connection.receive(data)
+        if not data:
+            self.end("eof")
+        elif self._connection.must_pause:
+            self._input.pause()
+            self._queue.relieved(PAUSE_BYTES // 2, self._resume)
+
+    def _resume(self) -> None:
+        if not self._ending.is_set():
+            self._input.resume()
+
+    async def _finish(self) -> int:
+        """Answers what is in flight, closes the sessions, and lets the host read the rest."""
+        self._calls.close()
+        if not self._hurry.is_set():
+            await self._until(self._flights.finished(), self._settings.drain_timeout)
+        hurried = self._hurry.is_set()
+        reason: CloseReason = "hostGone" if self._cause in ("eof", "hostDead", "overrun") else "shutdown"
+        until = self._loop.time() + (_HURRIED_END_S if hurried else _DRAINED_END_S)
+        self._flights.refuse(cancellable_only=True)
+        await self._by(until - 0.5, self._app.close_sessions(reason))
+        await self._by(until - 0.4, self._flights.finished())
+        self._flights.refuse(cancellable_only=False)
+        await self._connection.finish()
+        await asyncio.sleep(0)  # replies whose turn comes in this round of the loop
+        await self._until(self._output.drained(), 0.5 if hurried else self._settings.drain_timeout)
+        return 1 if self._cause == "exit" and not self._lifecycle.shut_down else 0
+
+    async def _until(self, done: Coroutine[None, None, None], timeout_s: float) -> None:
+        """Waits for `done`, but no longer than `timeout_s`, than somebody reads, than nobody hurries."""
+        waiting = self._loop.create_task(done)
+        deadline = self._loop.time() + timeout_s
+        hurried = self._hurry.is_set()
+        while not waiting.done():
+            left = deadline - self._loop.time()
+            if left <= 0 or self._output.reader_gone() or self._hurry.is_set() != hurried:
+                break
+            await asyncio.wait({waiting}, timeout=min(left, _READER_CHECK_S))
+        waiting.cancel()
+
+    async def _by(self, deadline: float, work: Awaitable[None]) -> None:
+        """Does `work` until then; what it raises is for the log, for the end goes on."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await work
+        except TimeoutError:
+            _log.warning("something did not end in time, and was left behind")
+        except Exception:  # noqa: BLE001 - whatever it is, the files and the replies after it still count
+            _log.exception("the end of the daemon met an error")
+
+
+def _load_handlers() -> Mapping[str, Handler]:
+    from omnirt.methods.handlers import HANDLERS  # with the first method that is not lifecycle
+
+    return cast("Mapping[str, Handler]", HANDLERS)
+
+
+def _offer(settings: ServeSettings) -> InitializeResult:
+    return InitializeResult(
+        protocol_version=PROTOCOL_VERSION,
+        server_info=ServerInfo(name="omnirt", version=__version__),
+        capabilities=ServerCapabilities(
+            methods=list(METHODS),
+            notifications=list(EVENTS),
+            calls=list(CALLS),
+            providers=list(get_args(ProviderName)),
+        ),
+        limits=Limits(
+            max_message_bytes=settings.max_message_bytes,
+            max_sessions=MAX_SESSIONS,
+            input_queue_ms=INPUT_QUEUE_MS,
+            output_queue_bytes=DEFAULT_LIMIT_BYTES,
+        ),
+    )

@@ -1,0 +1,64 @@
+"""Logging to stderr: text for people, or JSON lines for collectors; never to stdout."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from omnirt.protocol import jsonrpc
+from omnirt.settings import LogFormat, LogLevel
+
+
+def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> None:
+    """Sets the process's logging up. Called once, by the command line.
+
+    Libraries are heard from `warning` on only: their debug logs hold audio, prompts and headers.
+
+    Raises:
+        OSError: The log file cannot be opened.
+    """
+    formatter = JsonFormatter() if log_format == "json" else TextFormatter()
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if log_file is not None:
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+    root = logging.getLogger()
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("omnirt").setLevel(level.upper())
+    logging.raiseExceptions = False  # a host that closed our stderr must not make us fail
+    logging.captureWarnings(True)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00.123Z WARNING omnirt.daemon: …`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """RFC 3339 in UTC."""
+        return _rfc3339(record.created)
+
+
+class JsonFormatter(logging.Formatter):
+    """One object per line: `time`, `level`, `logger`, `message`, and `exception` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line = {
+            "time": _rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return jsonrpc.encode(line).decode()
+
+
+def _rfc3339(seconds: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"

@@ -1,0 +1,1 @@
+"""The handlers of the host's methods, grouped as the protocol page groups them."""

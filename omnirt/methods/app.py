@@ -1,0 +1,96 @@
+"""What the handlers of one daemon share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.types import CloseReason
+from omnirt.sessions.sink import EventSink
+from omnirt.settings import ServeSettings
+
+
+class Lane(EventSink, Protocol):
+    """The event sink of one run, held until the reply to its start is on its way."""
+
+    def release(self) -> None:
+        """Events leave from now on."""
+
+    def close(self) -> None:
+        """No event comes any more; what waits still leaves, unless the lane was never released."""
+
+
+class Host(Protocol):
+    """The host, as far as handlers and sessions deal with it."""
+
+    @property
+    def answers_tools(self) -> bool:
+        """Whether it said that it answers `tool.call`."""
+
+    @property
+    def answers_approvals(self) -> bool:
+        """Whether it said that it answers `tool.approve`."""
+
+    async def call(self, method: str, params: Struct, timeout_s: float) -> Struct:
+        """Asks the host; raises `CallFailed`."""
+
+    def open_lane(self, *, audio_stored: bool = True) -> Lane:
+        """Where the events of one run go."""
+
+    def log_message(self, level: str, message: str) -> None:
+        """Tells the user something."""
+
+    def queues(self) -> dict[str, int]:
+        """What waits, by name: for `server.stats`."""
+
+    @property
+    def dropped_audio_ms(self) -> int:
+        """Audio that the host was too slow to take, in all."""
+
+
+class Context(Protocol):
+    """What a handler gets beside its params."""
+
+    @property
+    def app(self) -> App:
+        """The daemon's application."""
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether nobody waits for a reply."""
+
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Calls back right after the result was queued for the host; not when the request fails."""
+
+
+@dataclass
+class App:
+    """One daemon's application."""
+
+    settings: ServeSettings
+    host: Host
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def live_sessions(self) -> int:
+        """How many sessions are live."""
+        return 0
+
+    def notification_failed(self, method: str, params: bytes | None, error: OmnirtError) -> None:
+        """A notification of the host's could not be served."""
+        self.host.log_message("warning", f"{method}: {error.message}")
+
+    def warm_up(self) -> None:
+        """The voice SDK will be needed soon."""
+
+    async def close_sessions(self, reason: CloseReason) -> None:
+        """Closes every session; may be called again while it runs."""

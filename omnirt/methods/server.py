@@ -1,0 +1,51 @@
+"""Handlers about the daemon itself: shutdown, rpc.discover, server.stats."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from omnirt.methods.app import Context
+from omnirt.protocol.methods import NoParams, ServerStatsResult
+from omnirt.protocol.types import Empty
+
+
+async def shutdown(ctx: Context, params: NoParams) -> Empty:
+    """Closes every session and flushes storage."""
+    await ctx.app.close_sessions("shutdown")
+    return Empty()
+
+
+def discover(ctx: Context, params: NoParams) -> msgspec.Raw:
+    """The OpenRPC document."""
+    from omnirt.protocol.schema import openrpc  # made from the tables when it is asked for
+
+    return msgspec.Raw(msgspec.json.encode(openrpc()))
+
+
+def stats(ctx: Context, params: NoParams) -> ServerStatsResult:
+    """Figures for operators."""
+    app = ctx.app
+    return ServerStatsResult(
+        uptime_ms=int((time.monotonic() - app.started) * 1000),
+        pid=os.getpid(),
+        rss_bytes=_rss_bytes(),
+        sessions=app.live_sessions,
+        queues=app.host.queues(),
+        dropped_audio_ms=app.host.dropped_audio_ms,
+    )
+
+
+def _rss_bytes() -> int:
+    """Resident memory: now where the system tells, else its peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return pages * resource.getpagesize()
