@@ -122,16 +122,19 @@ class Order:
     def sent(self, message: Json) -> None:
         """The host sends this message."""
         for request in message if isinstance(message, list) else [message]:
-            if not isinstance(request, dict) or "id" not in request or "method" not in request:
+            if not isinstance(request, dict) or "result" in request or "error" in request:
                 continue
-            key = json.dumps(request["id"])
+            asked = request.get("id")
+            if isinstance(asked, bool) or not isinstance(asked, str | int):
+                continue  # no request, or one that is answered with the id null
+            key = json.dumps(asked)
             self._asked[key] += 1
             params = request.get("params")
             session = params.get("sessionId") if isinstance(params, dict) else None
             if isinstance(session, str):
-                if request["method"] == "session.start":
+                if request.get("method") == "session.start":
                     self._starts[key] = session
-                elif request["method"] == "session.stop":
+                elif request.get("method") == "session.stop":
                     self._stops[key] = session
 
     def received(self, message: Json) -> bool:

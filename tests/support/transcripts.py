@@ -168,6 +168,10 @@ class Player:
 
     def _encode(self, line: HostLine) -> bytes:
         if line.raw is not None:
+            try:
+                self._order.sent(json.loads(line.raw))
+            except ValueError:  # the reply to what is no JSON has no id
+                pass
             return self._daemon.frame(line.raw)
         message = fill(line.message, self._names)
         self._order.sent(message)
