@@ -61,11 +61,17 @@ class AudioStorage:
         self._closed = False
         self._dropped_ms = 0
 
-    async def start_run(self, run: RunInfo) -> RunRecorder:
+    async def start_run(
+        self, run: RunInfo, *, on_problem: Callable[[StorageProblem], None] | None = None
+    ) -> RunRecorder:
         """Begin to record a run: takes the lock of its session, and stores that it began.
 
         A disk that fails (full, read-only, a database that is broken) does not fail the start: it is told
         to `on_problem`, after this has returned.
+
+        Args:
+            run: What is to be recorded.
+            on_problem: Told of this run's problems in place of the storage's own `on_problem`.
 
         Raises:
             OmnirtError: `session_exists`: the session is live in some daemon on the data directory.
@@ -77,9 +83,12 @@ class AudioStorage:
         early: list[str] = []
         started = False
 
+        def tell(problem: StorageProblem) -> None:
+            self._tell(problem, on_problem or self._on_problem)
+
         def deliver(message: str) -> None:
             if started:
-                self._tell(_failure(run, message))
+                tell(_failure(run, message))
             else:
                 early.append(message)
 
@@ -100,9 +109,9 @@ class AudioStorage:
                 writer.call(lambda: disk.discard(state, ()))
             raise
         for message in early:
-            loop.call_soon(self._tell, _failure(run, message))
+            loop.call_soon(tell, _failure(run, message))
         started = True
-        return RunRecorder(state, disk, writer, self._tell)
+        return RunRecorder(state, disk, writer, tell)
 
     async def flush(self) -> None:
         """Wait until all that was handed over is on disk.
@@ -138,10 +147,10 @@ class AudioStorage:
             self._opened = disk, Writer(disk, *self._limits)
         return self._opened
 
-    def _tell(self, problem: StorageProblem) -> None:
+    def _tell(self, problem: StorageProblem, on_problem: Callable[[StorageProblem], None] | None) -> None:
         self._dropped_ms += problem.dropped_ms
-        if self._on_problem is not None:
-            self._on_problem(problem)
+        if on_problem is not None:
+            on_problem(problem)
         else:
             logger.warning("%s", problem.message)
 

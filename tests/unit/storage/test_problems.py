@@ -331,6 +331,24 @@ def test_without_anybody_to_tell_the_log_is_told(tmp_path: Path, caplog: pytest.
     assert "could not be stored" in caplog.text
 
 
+def test_a_run_may_have_an_ear_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "audio").touch()
+    of_all: list[StorageProblem] = []
+    of_one: list[StorageProblem] = []
+
+    async def main() -> None:
+        storage = AudioStorage(tmp_path, on_problem=of_all.append)
+        one = await storage.start_run(run_info(), on_problem=of_one.append)
+        other = await storage.start_run(run_info("s2", "run2"))
+        await one.finish("stopped", ENDED, 1)
+        await other.finish("stopped", ENDED, 1)
+        await storage.close()
+
+    asyncio.run(main())
+    assert [problem.session_id for problem in of_one] == ["s1"]
+    assert [problem.session_id for problem in of_all] == ["s2"]
+
+
 def test_a_file_that_is_in_the_way_is_not_written_over(tmp_path: Path) -> None:
     problems: list[StorageProblem] = []
 
