@@ -1,0 +1,110 @@
+"""The headers of a connection: those that were given, and the key when nothing else carries one."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from omnirt.providers.redaction import is_secret_name, url_secrets
+from omnirt.providers.settings import HEADER_KEYS, Found, Sources, flag, header_table
+from omnirt.providers.urls import query_names, with_member
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_KEY_HEADERS: Final = frozenset(
+    {"authorization", "api-key", "x-api-key", "ocp-apim-subscription-key", "cf-aig-authorization"}
+)
+_KEY_MEMBERS: Final = frozenset(
+    {"api-key", "api_key", "apikey", "key", "token", "access_token", "authorization", "subscription-key"}
+)
+# The handshake's own; a second one breaks it.
+_RESERVED: Final = re.compile(
+    r"(?i)(host|connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)\Z"
+)
+KEY_MEMBER: Final = "api-key"
+
+
+def collect_headers(sources: Sources) -> dict[str, str]:
+    """The four header settings merged in order; a later one replaces, or by null removes, an earlier one's.
+
+    Raises:
+        OmnirtError: With the path of a name or value that can't be a header.
+    """
+    headers: dict[str, tuple[str, str]] = {}
+    for setting in HEADER_KEYS:
+        found = sources.find(setting)
+        if found is None:
+            continue
+        for name, value in header_table(found).items():
+            _check_name(found, name)
+            headers.pop(name.lower(), None)
+            if value is not None:
+                headers[name.lower()] = (name, _header_text(found, name, value))
+    return dict(headers.values())
+
+
+def authorize(
+    sources: Sources, url: str, headers: dict[str, str], key: Found | None, *, azure: bool
+) -> tuple[str, dict[str, str]]:
+    """URL and headers with the key in them, unless they carry one already.
+
+    The voice SDK adds no `Authorization` once it is given headers, so here it is added.
+    """
+    in_query = flag(sources.find("openai_realtime_api_key_in_query"))
+    as_header = flag(sources.find("openai_realtime_force_api_key_header"))
+    if key is None or carries_key(url, headers):
+        return url, headers
+    secret = check_key(key)
+    if in_query:
+        url = with_member(url, KEY_MEMBER, secret)
+    # Azure takes its keys in a header of their own; ephemeral ones are bearer tokens there too.
+    if as_header or (azure and not in_query and not secret.startswith("ek_")):
+        headers = {**headers, "api-key": secret}
+    elif not in_query:
+        headers = {**headers, "Authorization": f"Bearer {secret}"}
+    return url, headers
+
+
+def carries_key(url: str, headers: dict[str, str]) -> bool:
+    """Whether headers, query or userinfo hold an authorization already; names compared without case."""
+    if any(name.lower() in _KEY_HEADERS for name in headers):
+        return True
+    if any(name.lower() in _KEY_MEMBERS for name in query_names(url)):
+        return True
+    return "@" in url.split("://", 1)[-1].split("/", 1)[0]
+
+
+def check_key(key: Found) -> str:
+    """The key, when a header can hold it: on a line break the WebSocket library would log it in full."""
+    text = str(key.value)
+    if any(not 0x21 <= ord(letter) <= 0x7E for letter in text):
+        raise key.problem("a key has no spaces, line breaks or letters outside of ASCII; copy it again")
+    return text
+
+
+def secrets_of(url: str, headers: dict[str, str], key: Found | None) -> tuple[str, ...]:
+    """Every secret of an endpoint, for masking."""
+    found = list(url_secrets(url))
+    for name, value in headers.items():
+        if is_secret_name(name):
+            found += [value, value.partition(" ")[2]]
+    if key is not None:
+        found.append(str(key.value))
+    return tuple(dict.fromkeys(secret for secret in found if secret))
+
+
+def _check_name(found: Found, name: str) -> None:
+    if not _NAME.match(name):
+        raise found.problem(f"`{name[:64]!a}` can't be a header name")
+    if _RESERVED.match(name):
+        raise found.problem(f"the header {name} belongs to the WebSocket handshake; leave it out", name)
+
+
+def _header_text(found: Found, name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise found.problem(f"the value of the header {name} is a string", name)
+    text = str(value)
+    if any(ord(letter) < 0x20 or ord(letter) >= 0x7F for letter in text) or text != text.strip():
+        raise found.problem(
+            f"the value of the header {name} has line breaks, outer spaces or letters outside of ASCII", name
+        )
+    return text

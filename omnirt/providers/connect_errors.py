@@ -1,0 +1,205 @@
+"""Says what went wrong with a connection: one typed error for each way a provider can refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+from typing import Any, Final
+
+from omnirt.errors import OmnirtError
+from omnirt.providers.endpoint import Endpoint
+from omnirt.providers.redaction import mask
+
+_MAX_TEXT: Final = 300
+_AUTH_CODES: Final = frozenset(
+    {
+        "invalid_api_key",
+        "authentication_error",
+        "invalid_authentication",
+        "permission_error",
+        "unauthorized",
+        "401",
+    }
+)
+_QUOTA_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_RETRY_CODES: Final = frozenset(
+    {
+        "rate_limit_exceeded",
+        "rate_limit_error",
+        "too_many_requests",
+        "server_error",
+        "internal_error",
+        "overloaded",
+    }
+)
+
+
+def explain(error: BaseException, endpoint: Endpoint) -> OmnirtError:
+    """The error that a host gets for a failed connect. Never holds a key, a query or a traceback.
+
+    Args:
+        error: What the SDK or the WebSocket library raised.
+        endpoint: Where it was raised.
+    """
+    if isinstance(error, OmnirtError):
+        return error
+    from websockets import exceptions as ws
+
+    match error:
+        case ws.InvalidStatus():
+            return _status(error.response.status_code, bytes(error.response.body or b""), endpoint)
+        case ws.ConnectionClosed():
+            return _closed(error, endpoint)
+        case ws.InvalidURI():
+            return _unreachable(
+                endpoint, "url", "the WebSocket library does not take this URL", retryable=False
+            )
+        case ws.ProxyError():
+            return _unreachable(endpoint, "proxy", "the proxy refuses to connect", retryable=False)
+        case ws.NegotiationError():
+            what = "the server answers with another subprotocol or extension"
+            return _unreachable(endpoint, "subprotocol", what, retryable=False)
+        case ws.InvalidHandshake() | ws.InvalidMessage():
+            what = "the answer is no WebSocket handshake; is this a realtime endpoint?"
+            return _unreachable(endpoint, "handshake", what, retryable=False)
+        case OSError():
+            return _network(error, endpoint)
+        case _:
+            # No text of it: what an unknown exception says is unknown too.
+            return OmnirtError("internal", f"The connection could not be opened ({type(error).__name__}).")
+
+
+def upstream_error(
+    endpoint: Endpoint, *, type_: str | None, code: str | None, message: str | None
+) -> OmnirtError:
+    """The error that a provider reported in its own words, at the handshake or as an event.
+
+    `retryable` is told from its code: a rate limit passes, an empty account does not.
+    """
+    words = {str(code or "").lower(), str(type_ or "").lower()}
+    said = _said(message, endpoint)
+    facts = {name: value for name, value in (("type", type_), ("code", code)) if value}
+    upstream: dict[str, Any] = {"upstream": facts} if facts else {}
+    if words & _AUTH_CODES:
+        return OmnirtError("auth_failed", f"The provider refuses the key{said}.", **upstream)
+    if words & _QUOTA_CODES:
+        text = f"The account has no quota left{said}; check plan and billing."
+        return OmnirtError("provider_error", text, retryable=False, **upstream)
+    retryable = bool(words & _RETRY_CODES)
+    return OmnirtError(
+        "provider_error", f"The provider answers with an error{said}.", retryable=retryable, **upstream
+    )
+
+
+def _status(status: int, body: bytes, endpoint: Endpoint) -> OmnirtError:
+    type_, code, message = _body(body)
+    said = _said(message, endpoint)
+    facts: dict[str, Any] = {"status": status}
+    if type_ or code:
+        facts["upstream"] = {name: value for name, value in (("type", type_), ("code", code)) if value}
+    if status in (401, 403):
+        # What was said may quote the key in part: better nothing.
+        text = (
+            f"The provider refuses the key (HTTP {status}). Check it, and that it may use {endpoint.model}."
+        )
+        return OmnirtError("auth_failed", text, **facts)
+    if status == 404:
+        return OmnirtError("provider_error", _not_found(endpoint) + said + ".", **facts)
+    if status == 429:
+        quota = code in _QUOTA_CODES or type_ in _QUOTA_CODES
+        what = "The account has no quota left" if quota else "The provider's rate limit is reached"
+        return OmnirtError("provider_error", f"{what} (HTTP 429){said}.", retryable=not quota, **facts)
+    if status >= 500 or status == 408:
+        return _unreachable(endpoint, "http", f"the service answers HTTP {status}{said}", **facts)
+    if status < 400:
+        what = f"a plain HTTP server answers (HTTP {status}), no WebSocket"
+        return _unreachable(endpoint, "http", what, retryable=False, **facts)
+    return OmnirtError(
+        "provider_error", f"The provider refuses the connection (HTTP {status}){said}.", **facts
+    )
+
+
+def _not_found(endpoint: Endpoint) -> str:
+    if endpoint.provider == "azure":
+        return (
+            "Nothing is at this Azure URL (HTTP 404). It should look like "
+            "wss://<resource>.openai.azure.com/openai/v1/realtime?model=<deployment>; check the name of the "
+            f"deployment (`{endpoint.model}`)"
+        )
+    return f"Nothing is at {_place(endpoint)} (HTTP 404). Check the URL and the model (`{endpoint.model}`)"
+
+
+def _closed(error: Any, endpoint: Endpoint) -> OmnirtError:
+    close = error.rcvd
+    if close is None:
+        return _unreachable(endpoint, "closed", "the connection broke off")
+    reason = str(close.reason or "")
+    if close.code in (1008, 3000, 4001) and re.search(r"(?i)api.?key|auth", reason):
+        return OmnirtError("auth_failed", "The provider refuses the key.", closeCode=close.code)
+    said = _said(reason, endpoint)
+    return _unreachable(
+        endpoint,
+        "closed",
+        f"the provider closed the connection (code {close.code}){said}",
+        closeCode=close.code,
+    )
+
+
+def _network(error: OSError, endpoint: Endpoint) -> OmnirtError:
+    match error:
+        case ssl.SSLCertVerificationError():
+            what = f"its certificate is not trusted ({error.verify_message})"
+            return _unreachable(endpoint, "tls", what, retryable=False)
+        case ssl.SSLError():
+            return _unreachable(
+                endpoint, "tls", "TLS fails; does the server speak it there?", retryable=False
+            )
+        case socket.gaierror():
+            return _unreachable(endpoint, "dns", "its name is not found")
+        case TimeoutError():
+            return _unreachable(endpoint, "timeout", "it does not answer in time")
+        case ConnectionResetError() | BrokenPipeError():
+            return _unreachable(endpoint, "closed", "the connection broke off")
+    # asyncio wraps the failures of several addresses into one OSError without a number.
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return _unreachable(endpoint, "refused", "nothing listens there")
+    return _unreachable(endpoint, "network", error.strerror or type(error).__name__)
+
+
+def _unreachable(
+    endpoint: Endpoint, reason: str, what: str, *, retryable: bool | None = None, **facts: Any
+) -> OmnirtError:
+    text = f"The provider at {_place(endpoint)} can't be reached: {what}."
+    return OmnirtError("provider_unreachable", text, retryable=retryable, reason=reason, **facts)
+
+
+def _place(endpoint: Endpoint) -> str:
+    """The URL without its query."""
+    return endpoint.shown_url.partition("?")[0] or endpoint.provider
+
+
+def _said(message: str | None, endpoint: Endpoint) -> str:
+    if not message:
+        return ""
+    text = " ".join(mask(message, endpoint.secrets).split())[:_MAX_TEXT].rstrip(".")
+    return f": {text}"
+
+
+def _body(body: bytes) -> tuple[str | None, str | None, str | None]:
+    """Type, code and message of an error in an HTTP body."""
+    try:
+        document = json.loads(body[:65536])
+    except (ValueError, RecursionError):
+        return None, None, None
+    error = document.get("error", document) if isinstance(document, dict) else None
+    if not isinstance(error, dict):
+        return None, None, error if isinstance(error, str) else None
+    type_, code, message = (error.get(name) for name in ("type", "code", "message"))
+    return _word(type_), _word(code), message if isinstance(message, str) else None
+
+
+def _word(value: object) -> str | None:
+    """A code as it may be told: a short word, as it comes from a server."""
+    return str(value) if isinstance(value, str | int) and re.fullmatch(r"[\w.\-]{1,64}", str(value)) else None

@@ -1,0 +1,132 @@
+"""Keeps secrets out of texts, URLs and log records."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+MASK: Final = "***"
+MIN_SECRET: Final = 4
+"""Shorter "secrets" would mask half of every text."""
+
+_SECRET_WORDS: Final = (
+    "authorization", "apikey", "accesskey", "secret", "cookie", "password", "passwd", "credential",
+    "signature", "subscriptionkey", "privatekey",
+)  # fmt: skip
+_SECRET_NAMES: Final = frozenset({"key", "sig", "auth", "pwd", "pass", "code"})
+# What a secret looks like when nobody told us of it: provider keys, tokens after a scheme, JWTs.
+_PATTERNS: Final = (
+    re.compile(r"\b(?:sk|ek)[-_][A-Za-z0-9_\-*.]{6,}"),
+    re.compile(r"(?i)(?<=\bbearer )[^\s'\",;]+"),
+    re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/=]{6,}"),
+    re.compile(r"\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)?"),
+)
+_NAMED = re.compile(
+    r"(?i)(?P<name>[\w-]*(?:authorization|api[-_]?key|secret|token(?!s)|cookie|password|subscription-key)[\w-]*)"
+    r"(?P<gap>[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic) )?)(?P<value>[^\s\"',;&}]+)"
+)
+_URL = re.compile(r"(?i)\b(?:wss?|https?)://[^\s'\"<>]+")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a header, query member or setting of this name holds a secret. Case and dashes don't matter."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    # `token` holds one, `max_output_tokens` a number.
+    counted = plain.replace("tokens", "")
+    return plain in _SECRET_NAMES or "token" in counted or any(word in plain for word in _SECRET_WORDS)
+
+
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without the given secrets, and without what looks like one.
+
+    Args:
+        text: Anything that may reach a log or an error.
+        secrets: Known secrets; their URL-quoted forms are found too.
+    """
+    known = {
+        form for secret in secrets if len(secret) >= MIN_SECRET for form in (secret, quote(secret, safe=""))
+    }
+    for secret in sorted(known, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    text = _URL.sub(lambda found: mask_url(found[0]), text)
+    text = _NAMED.sub(lambda found: f"{found['name']}{found['gap']}{MASK}", text)
+    for pattern in _PATTERNS:
+        text = pattern.sub(MASK, text)
+    return text
+
+
+def mask_url(url: str) -> str:
+    """`url` without userinfo and without the values of query members that hold secrets."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        members = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return MASK
+    query = "&".join(
+        f"{quote(name)}={MASK}" if is_secret_name(name) else urlencode({name: value})
+        for name, value in members
+    )
+    netloc = f"{MASK}@{host}" if "@" in parts.netloc else host
+    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """`headers` with the values of secret ones masked."""
+    return {name: MASK if is_secret_name(name) else mask(value) for name, value in headers.items()}
+
+
+def url_secrets(url: str) -> tuple[str, ...]:
+    """The secrets in a URL: its userinfo, and the values of secret query members."""
+    parts = urlsplit(url)
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    # Without a password the name is the secret, as with tokens in place of a name.
+    found = [unquote(password if colon and password else user)] if user or password else []
+    found += [value for name, value in parse_qsl(parts.query) if is_secret_name(name)]
+    return tuple(found)
+
+
+class SecretFilter(logging.Filter):
+    """Masks what a record says, its traceback included. Belongs on handlers: loggers don't hand filters down.
+
+    Args:
+        secrets: Known from the start; more come by `add` as sessions resolve their endpoints.
+    """
+
+    MAX_SECRETS: Final = 1024
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._secrets: dict[str, None] = {}
+        self.add(*secrets)
+
+    def __repr__(self) -> str:
+        return f"SecretFilter({len(self._secrets)} secrets)"
+
+    def add(self, *secrets: str) -> None:
+        """Learns secrets; of very many the oldest is forgotten, as the patterns still find most."""
+        for secret in secrets:
+            if len(secret) >= MIN_SECRET:
+                self._secrets.pop(secret, None)
+                self._secrets[secret] = None
+        while len(self._secrets) > self.MAX_SECRETS:
+            del self._secrets[next(iter(self._secrets))]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the record in place and lets it pass."""
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a record whose arguments don't fit must still not leak them
+            message = f"{record.msg} (its arguments don't fit)"
+        record.msg = mask(message, self._secrets)
+        record.args = None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = mask(record.exc_text, self._secrets)
+        if record.stack_info:
+            record.stack_info = mask(record.stack_info, self._secrets)
+        return True

@@ -1,0 +1,198 @@
+"""The connection settings of a session and of the configuration file, as one struct, and their layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from omnirt.errors import OmnirtError
+from omnirt.specs.problems import Place, convert
+
+Text: TypeAlias = Annotated[str, Meta(max_length=8192)] | UnsetType | None
+Flag: TypeAlias = bool | int | str | UnsetType | None
+HeaderTable: TypeAlias = dict[str, Any] | UnsetType | None
+
+NOT_YET: Final = {"reconnect": "going on after a lost connection", "local": "the provider `local`"}
+HEADER_KEYS: Final = ("headers", "extra_headers", "openai_headers", "openai_extra_headers")
+KEY_NAMES: Final = ("openai_api_key", "api_key")
+# Session settings and file spell the key two ways; both stand for the one variable.
+_VARIABLES: Final = {"openai_api_key": "OPENAI_API_KEY", "api_key": "OPENAI_API_KEY"}
+_NO_VARIABLE: Final = frozenset({"provider", "simulator", "tracing"})
+
+
+class SimulatorSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
+    """How the offline provider behaves: its script (a path, or the script itself), and how fast."""
+
+    script: str | dict[str, Any] | None = None
+    speed: Annotated[float, Meta(gt=0, le=1000)] = 1.0
+
+
+class TracingSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
+    """What the provider's trace of a session is called."""
+
+    workflow_name: str | None = None
+    group_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """`settings` of session.start, and the configuration file. A member that is null hides its variable."""
+
+    provider: Literal["openai", "azure", "compatible", "simulator"] | UnsetType | None = UNSET
+    openai_api_key: Text = UNSET
+    api_key: Text = UNSET
+    openai_realtime_url: Text = UNSET
+    openai_realtime_base_url: Text = UNSET
+    openai_base_url: Text = UNSET
+    openai_realtime_model: Text = UNSET
+    azure_openai_endpoint: Text = UNSET
+    azure_openai_deployment_name: Text = UNSET
+    openai_realtime_deployment: Text = UNSET
+    azure_openai_api_version: Text = UNSET
+    headers: HeaderTable = UNSET
+    extra_headers: HeaderTable = UNSET
+    openai_headers: HeaderTable = UNSET
+    openai_extra_headers: HeaderTable = UNSET
+    openai_realtime_force_api_key_header: Flag = UNSET
+    openai_realtime_api_key_in_query: Flag = UNSET
+    simulator: SimulatorSettings | UnsetType | None = UNSET
+    tracing: bool | TracingSettings | UnsetType | None = UNSET
+
+    def __repr__(self) -> str:
+        """Names only: any of the values may be, or hold, a secret."""
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not UNSET]
+        return f"ConnectionSettings({', '.join(f'{name}=…' for name in given)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """As the plain repr: the one that structs have would show all."""
+        return [("", repr(self))]
+
+
+def parse_settings(document: object, place: Place) -> ConnectionSettings:
+    """Settings as a host or a file gave them.
+
+    Raises:
+        OmnirtError: Of the place's kind, with the path of an unknown or unfit member.
+    """
+    if document is None:
+        return ConnectionSettings()
+    if isinstance(document, Mapping):
+        for member, what in NOT_YET.items():
+            if member in document:
+                raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
+        if document.get("provider") == "local":
+            raise place.at("provider").problem("The provider `local` is not supported yet; try `simulator`")
+    hints = {name.upper(): f"is spelled `{name}` here" for name in ConnectionSettings.__struct_fields__}
+    return convert(
+        document, ConnectionSettings, place, hints=hints, names=ConnectionSettings.__struct_fields__
+    )
+
+
+class Found(Struct, frozen=True):
+    """A setting, and where it was found: `rank` 0 is the session, 1 the file, 2 the environment."""
+
+    name: str
+    value: Any
+    rank: int
+    label: str
+
+    def __repr__(self) -> str:
+        """Without the value, which may be a secret."""
+        return f"Found({self.label})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """As the plain repr."""
+        return [("", repr(self))]
+
+    def problem(self, what: str, *below: str) -> OmnirtError:
+        """The error about this setting: the host's own mistake has a path, the others a name."""
+        if self.rank == 0:
+            return (
+                Place("invalid_params", "$.settings").at(self.name, *below).problem(f"{self.label}: {what}")
+            )
+        return OmnirtError("endpoint_unresolved", f"{self.label}: {what}.", setting=self.name)
+
+
+class Sources:
+    """The three layers: session, configuration file, environment. The first that has a member speaks.
+
+    Args:
+        session: `settings` of session.start.
+        file: The configuration file.
+        env: Environment variables.
+    """
+
+    def __init__(self, session: ConnectionSettings, file: ConnectionSettings, env: Mapping[str, str]) -> None:
+        self._layers = (session, file)
+        self._env = env
+
+    def find(self, name: str, *, variable: str | None = None) -> Found | None:
+        """The setting `name`; None when nobody gave it, or when null hides it."""
+        for rank, layer in enumerate(self._layers):
+            value = getattr(layer, name)
+            if value is UNSET:
+                continue
+            if value is None or (isinstance(value, str) and not value.strip()):
+                return None
+            where = "settings" if rank == 0 else "the configuration file"
+            return Found(name, value, rank, f"`{name}` in {where}")
+        variable = variable or _VARIABLES.get(name, name.upper())
+        value = self._env.get(variable, "") if name not in _NO_VARIABLE else ""
+        return Found(name, value, 2, f"The variable {variable}") if value.strip() else None
+
+    def first(self, names: Sequence[str]) -> Found | None:
+        """The strongest of several settings: of the strongest layer, the first that is named there."""
+        found = [setting for setting in map(self.find, names) if setting is not None]
+        return min(found, key=lambda setting: setting.rank, default=None)
+
+    def key(self, azure: bool) -> Found | None:
+        """The API key. Two names, one setting: a null under either hides the variable."""
+        for rank, layer in enumerate(self._layers):
+            values = {name: getattr(layer, name) for name in KEY_NAMES}
+            if all(value is UNSET for value in values.values()):
+                continue
+            named = (self.find(name) for name, value in values.items() if value is not UNSET)
+            return next((found for found in named if found is not None and found.rank == rank), None)
+        if azure and self._env.get("AZURE_OPENAI_API_KEY", "").strip():
+            return self.find("openai_api_key", variable="AZURE_OPENAI_API_KEY")
+        return self.find("openai_api_key")
+
+
+def flag(found: Found | None) -> bool:
+    """A boolean in any usual spelling."""
+    if found is None:
+        return False
+    match str(found.value).strip().lower():
+        case "1" | "true" | "yes" | "y" | "on" | "t":
+            return True
+        case "0" | "false" | "no" | "n" | "off" | "f":
+            return False
+    raise found.problem("write true or false")
+
+
+def header_table(found: Found) -> dict[str, Any]:
+    """The headers of a setting: a table, or in a variable a JSON object or lines of `Name: value`."""
+    if isinstance(found.value, dict):
+        return found.value
+    text = str(found.value).strip()
+    if text.startswith("{"):
+        try:
+            table = json.loads(text)
+        except ValueError:
+            table = None
+        if isinstance(table, dict):
+            return table
+    else:
+        lines = [line.partition(":") for line in text.splitlines() if line.strip()]
+        if all(colon for _, colon, _ in lines):
+            return {name.strip(): value.strip() for name, _, value in lines}
+    raise found.problem("give a JSON object of header names and values")
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON Schema of the settings, for `schemas/`."""
+    return msgspec.json.schema(ConnectionSettings)
