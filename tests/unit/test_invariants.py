@@ -27,13 +27,7 @@ THIRD_PARTY = {
 }
 
 # Where something may be written for a person to read: commands, never what runs inside `omnirt serve`.
-PRINTS = (
-    "omnirt/cli.py",
-    "omnirt/__main__.py",
-    "omnirt/schema_command.py",
-    "omnirt/demo",
-    "omnirt/simulate.py",
-)
+PRINTS = ("omnirt/cli.py", "omnirt/schema_command.py", "omnirt/demo", "omnirt/loopback/command.py")
 
 
 def relative(path: Path) -> str:
