@@ -1,4 +1,4 @@
-"""The configuration file: TOML with the connection settings of PROTOCOL section 7."""
+"""The configuration file: TOML with the same connection settings that session.start takes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,18 @@ from omnirt.specs.problems import Place
 FILE_NAME: Final = "config.toml"
 
 
-def default_config_path() -> Path:
-    """Where the file is looked for: `config.toml` in the user's configuration folder of omnirt."""
-    import platformdirs
-
-    return platformdirs.user_config_path("omnirt", appauthor=False) / FILE_NAME
-
-
-def load_config(path: Path | None = None) -> ConnectionSettings:
+def load_config(path: Path | None, folder: Path) -> ConnectionSettings:
     """The settings in the configuration file.
 
     Args:
-        path: A file that must be there; by default the one at `default_config_path`, if it exists.
+        path: A file that must be there, as `--config` names it.
+        folder: Where `config.toml` is looked for without one; it need not exist.
 
     Raises:
         OmnirtError: `invalid_params` with `file` and `path` of what is wrong in it.
     """
     if path is None:
-        path = default_config_path()
+        path = folder / FILE_NAME
         if not path.exists():
             return ConnectionSettings()
     place = Place("invalid_params", "$", path)
