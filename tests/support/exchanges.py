@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.daemon import WAIT_S, Daemon
+
 JSON = Any  # whatever json.loads gives
-WAIT_S = 20.0
-"""Per expected message. Starting the voice SDK takes seconds on a busy machine."""
 
 
 class Mismatch(AssertionError):
@@ -23,59 +22,31 @@ def play(text: str, data_dir: Path) -> int:
 
 
 async def _play(text: str, data_dir: Path) -> int:
-    daemon = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "omnirt", "serve", "--data-dir", str(data_dir)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 24,
-    )
-    assert daemon.stdin is not None
-    assert daemon.stdout is not None
-    seen: list[JSON] = []
-    try:
+    waiting: list[JSON] = []  # read, but not shown yet
+    async with Daemon.spawn(["--data-dir", str(data_dir)]) as daemon:
         for line in text.splitlines():
             direction, _, message = line.partition(" ")
             if direction == "-->":
-                daemon.stdin.write(message.encode() + b"\n")
+                daemon.send(message.encode() + b"\n")
             elif direction == "<--":
-                await _expect(json.loads(message), seen, daemon.stdout)
-        daemon.stdin.close()
-        return await asyncio.wait_for(_drained(daemon), WAIT_S)
-    finally:
-        if daemon.returncode is None:
-            daemon.kill()
-            await daemon.wait()
+                await _expect(json.loads(message), daemon, waiting)
+        daemon.close_stdin()
+        return await daemon.wait_exit()
 
 
-async def _expect(expected: JSON, seen: list[JSON], stdout: asyncio.StreamReader) -> None:
+async def _expect(expected: JSON, daemon: Daemon, waiting: list[JSON]) -> None:
+    """Takes the first message that shows what is expected, reading on until there is one."""
+    for index, message in enumerate(waiting):
+        if shows(message, expected):
+            del waiting[index]
+            return
     try:
         async with asyncio.timeout(WAIT_S):
-            await _find(expected, seen, stdout)
+            while not shows(message := await daemon.recv(), expected):
+                waiting.append(message)
     except (TimeoutError, EOFError) as error:
-        told = "\n".join(json.dumps(message)[:200] for message in seen)
+        told = "\n".join(json.dumps(message)[:200] for message in waiting)
         raise Mismatch(f"{json.dumps(expected)} did not come ({type(error).__name__}), but\n{told}") from None
-
-
-async def _find(expected: JSON, seen: list[JSON], stdout: asyncio.StreamReader) -> None:
-    """Takes the first message that shows what is expected off those seen, reading on until there is one."""
-    for index, message in enumerate(seen):
-        if shows(message, expected):
-            del seen[index]
-            return
-    while line := await stdout.readline():
-        message = json.loads(line)
-        if shows(message, expected):
-            return
-        seen.append(message)
-    raise EOFError
-
-
-async def _drained(daemon: asyncio.subprocess.Process) -> int:
-    """Reads what is left, so that the daemon is not held up by a full pipe, until it has ended."""
-    assert daemon.stdout is not None
-    while await daemon.stdout.read(65536):
-        pass
-    return await daemon.wait()
 
 
 def shows(message: JSON, expected: JSON) -> bool:
