@@ -1,23 +1,26 @@
 """The real daemon as a child process: what a host sends and reads, with every wait bounded.
 
-async with Daemon.spawn() as daemon:
-    reply = await daemon.request("ping")
-    daemon.send({"method": "session.sendText", "params": {...}})
-    event = await daemon.wait_for(lambda message: message.get("method") == "realtime.closed")
-    daemon.close_stdin()
-    assert await daemon.wait_exit() == 0
+@driven
+async def test_…() -> None:
+    async with Daemon.spawn() as daemon:
+        reply = await daemon.request("ping")
+        daemon.send({"method": "session.sendText", "params": {...}})
+        event = await daemon.wait_for(lambda message: message.get("method") == "realtime.closed")
+        daemon.close_stdin()
+        assert await daemon.wait_exit() == 0
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 Message = dict[str, Any]
 Framing = Literal["lines", "headers"]
@@ -25,7 +28,22 @@ Framing = Literal["lines", "headers"]
 WAIT_S = 15.0
 """Every wait ends by then: long for a busy machine, and only ever used up by a failure."""
 
+TEST_S = 60.0
+"""And every test."""
+
+P = ParamSpec("P")
+
 COMMAND = (sys.executable, "-m", "omnirt", "serve")
+
+
+def driven(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
+    """Runs an `async def` test in a loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), TEST_S))
+
+    return run
 
 
 class Daemon:
@@ -37,6 +55,7 @@ class Daemon:
         self._count = 0
         self.seen: list[Any] = []
         """Every message read so far, in order; a batch's array is one."""
+        self._readers: list[asyncio.Task[None]] = []
         self._unread: asyncio.Queue[Any] = asyncio.Queue()
         self._set_aside: list[Any] = []
         self.stdout = b""
@@ -65,7 +84,10 @@ class Daemon:
             *command, *args, stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ, **(env or {})}
         )
         daemon = cls(process, framing)
-        readers = [asyncio.create_task(daemon._read_stdout()), asyncio.create_task(daemon._read_stderr())]
+        daemon._readers = readers = [
+            asyncio.create_task(daemon._read_stdout()),
+            asyncio.create_task(daemon._read_stderr()),
+        ]
         try:
             yield daemon
         finally:
@@ -149,8 +171,7 @@ class Daemon:
     async def wait_exit(self) -> int:
         """The exit code. Everything it wrote has been read then, see `seen` and `stderr`."""
         code = await asyncio.wait_for(self._process.wait(), WAIT_S)
-        while await asyncio.wait_for(self._unread.get(), WAIT_S) is not _END:
-            pass
+        await asyncio.wait_for(asyncio.gather(*self._readers), WAIT_S)
         return code
 
     async def rest(self) -> list[Any]:
@@ -200,7 +221,7 @@ def frame(framing: Framing, message: object) -> bytes:
 
 def split(framing: Framing, data: bytes) -> tuple[list[Any], bytes]:
     """The whole messages at the start of `data`, and what is behind them; strict, as a test should be."""
-    messages = []
+    messages: list[Any] = []
     while True:
         if framing == "lines":
             line, newline, rest = data.partition(b"\n")
