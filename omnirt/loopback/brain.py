@@ -25,13 +25,13 @@ class Turn(msgspec.Struct, frozen=True):
         kind: Where it came from; `start` when nothing waits for an answer.
         text: What the user wrote or was heard to say; the instructions of a start; the output of a tool.
         number: Which turn of the user this is, from 1; 0 for what is no user's turn.
-        tool: The name of the tool whose output this is.
+        tools: The names of the tools whose output this is.
     """
 
     kind: Literal["text", "audio", "start", "tool_output", "idle"]
     text: str = ""
     number: int = 0
-    tool: str = ""
+    tools: tuple[str, ...] = ()
 
 
 def small_talk() -> Script:
@@ -49,7 +49,8 @@ class Brain:
 
     def plan(self, turn: Turn) -> list[Action]:
         """The actions of the response to a turn, with their placeholders filled in."""
-        values = {"text": turn.text, "tool": turn.tool, "tool_output": turn.text}
+        tools = " ".join(turn.tools)
+        values = {"text": turn.text, "tool": tools, "tool_output": turn.text}
         if turn.kind == "start" and (quoted := _QUOTED.search(turn.text)) and self._can_say(quoted[1]):
             return [Action(say=quoted[1])]  # instructions such as: say "Goodbye."
         for index, rule in enumerate(self._rules):
@@ -66,9 +67,9 @@ class Brain:
             return False
         if rule.turn is not None and rule.turn != turn.number:
             return False
-        if rule.tool is not None and rule.tool != turn.tool:
+        if rule.tool is not None and rule.tool not in turn.tools:
             return False
-        return rule.fits(turn.text) or (turn.kind == "tool_output" and rule.fits(turn.tool))
+        return rule.fits(turn.text) or any(rule.fits(tool) for tool in turn.tools)
 
 
 def _filled(action: Action, values: dict[str, str]) -> Action:

@@ -10,8 +10,7 @@ import msgspec
 from omnirt.loopback.audio import FORMATS, Format
 from omnirt.loopback.wire import ClientError, Json
 
-_REQUIRED = re.compile(r"missing required field `(\w+)`")
-_UNKNOWN = re.compile(r"unknown field `(\w+)`")
+_MEMBER = re.compile(r"(unknown|missing required) field `(\w+)`")
 MODALITIES: tuple[list[str], ...] = (["audio"], ["text"])
 
 
@@ -151,12 +150,12 @@ def wrong_modalities(given: list[str] | list[Literal["text", "audio"]], param: s
 def setting_error(error: msgspec.ValidationError, root: str) -> ClientError:
     """A validation error in the words and codes of the provider."""
     message, _, where = str(error).partition(" - at `")
-    path = root + where.rstrip("`").removeprefix("$").replace("[...]", "[]")
-    if found := _UNKNOWN.search(message):
-        path = f"{path}.{found[1]}"
+    member = _MEMBER.search(message)
+    path = root + where.rstrip("`").removeprefix("$") + (f".{member[2]}" if member else "")
+    path = path.removeprefix(".")
+    if member is not None and member[1] == "unknown":
         return ClientError("unknown_parameter", f"Unknown parameter: '{path}'.", path)
-    if found := _REQUIRED.search(message):
-        path = f"{path}.{found[1]}"
+    if member is not None:
         return ClientError("missing_required_parameter", f"Missing required parameter: '{path}'.", path)
     if message.startswith("Expected"):
         return ClientError("invalid_type", f"Invalid type for '{path}': {message}.", path)

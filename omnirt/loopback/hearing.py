@@ -17,7 +17,7 @@ _LOOK_BACK_MS = 5_000  # kept while nobody speaks, at least the prefix: a commit
 _EDGE_DB, _LOWEST_DB = 30.0, -45.0  # where an utterance begins, and below what loudness says nothing
 _SHIFT = 4  # frames by which its beginning may be off
 _ALIKE = 0.85  # correlation; different sentences reach 0.6
-_SEMANTIC_SILENCE_MS = {"low": 1_200, "medium": 700, "auto": 700, "high": 350}
+_SEMANTIC_SILENCE_MS = {"low": 1_200, "medium": 700, "auto": 700, "high": 360}
 
 
 class SpeechStarted(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class InputBuffer:
         Raises:
             BufferFull: The turn is too long.
         """
-        if self.buffered_ms > _LONGEST_MS:
+        if self.buffered_ms >= _LONGEST_MS:
             raise BufferFull
         if self.detection is None:
             self._take(audio)

@@ -142,8 +142,8 @@ class Listener:
         """What a response answers: the outputs of tools, else the earliest turn that waits, else nothing."""
         if self._outputs:
             outputs, self._outputs = self._outputs, []
-            tools = " ".join(dict.fromkeys(tool for _, tool, _ in outputs))
-            return Turn("tool_output", "\n".join(output for *_, output in outputs), tool=tools)
+            tools = tuple(tool for _, tool, _ in outputs)
+            return Turn("tool_output", "\n".join(output for *_, output in outputs), tools=tools)
         if self._turns:
             return self._turns.pop(next(iter(self._turns)))
         return Turn("start", instructions)

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from omnirt.errors import OmnirtError
-from omnirt.loopback.script import Action, Rule, Script, is_template
+from omnirt.loopback.script import Script, is_template
 from omnirt.loopback.speech import Phrasebook, find_synthesiser, no_recording
 
 
@@ -81,19 +81,4 @@ def _convert(data: object, file: str | None) -> Script:
         return msgspec.convert(data, Script, strict=True)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `")
-        path = _with_indexes(data, path.rstrip("`") or "$")
-        raise _wrong(f"The script is wrong: {message}", path, file) from None
-
-
-def _with_indexes(data: object, path: str) -> str:
-    """Say which rule and which action it was: msgspec tells the members, and `[...]` for an index."""
-    for member, kind in (("rules", Rule), ("do", Action)):
-        if not isinstance(data, dict) or f"{member}[...]" not in path:
-            continue
-        for index, element in enumerate(data[member]):
-            try:
-                msgspec.convert(element, kind)
-            except msgspec.ValidationError:
-                path, data = path.replace(f"{member}[...]", f"{member}[{index}]", 1), element
-                break
-    return path
+        raise _wrong(f"The script is wrong: {message}", path.rstrip("`") or "$", file) from None

@@ -148,8 +148,8 @@ class Response:
         words, said = clip.words, 0
         for offset in range(0, len(data), size):
             self.play_end = max(self.play_end, self._stage.now)
-            if (ahead := self.play_end - AHEAD_MS / 1000) > self._stage.now:
-                yield ahead
+            if (due := self.play_end + (DELTA_MS - AHEAD_MS) / 1000) > self._stage.now:
+                yield due
             chunk = data[offset : offset + size]
             end_ms = (offset + len(chunk)) // form.bytes_per_ms
             last = offset + size >= len(data)

@@ -16,7 +16,7 @@ _NOT_SENT = (1004, 1005, 1015)  # close codes that stand for something, and are 
 _PLACEHOLDER = re.compile(r"\{(tool_output(?:\.\w+)*|text|tool)\}")
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a script: a misspelled member is an error, not a silence."""
 
 
