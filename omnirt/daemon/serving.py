@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Literal, cast, get_args
 
@@ -62,7 +63,7 @@ class Daemon:
         self._flights = Flights()
         self._calls = HostCalls(self._queue)
         host = RemoteHost(self._queue, self._lifecycle, self._calls, self._flights)
-        self._app = App(settings, host)
+        self._app = App(settings, host, os.environ)
         self._connection = Connection(
             self._app,
             _load_handlers,

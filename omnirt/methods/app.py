@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -13,6 +12,10 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol.types import CloseReason
 from omnirt.sessions.sink import EventSink
 from omnirt.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from omnirt.methods.notices import Notices
+    from omnirt.sessions.registry import Registry
 
 
 class Lane(EventSink, Protocol):
@@ -72,25 +75,51 @@ class Context(Protocol):
         """Calls back right after the result was queued for the host; not when the request fails."""
 
 
-@dataclass
 class App:
-    """One daemon's application."""
+    """One daemon's application.
 
-    settings: ServeSettings
-    host: Host
-    started: float = field(default_factory=time.monotonic)
+    Args:
+        settings: How it runs.
+        host: Its host.
+        environ: The environment that sessions find settings in.
+    """
+
+    def __init__(self, settings: ServeSettings, host: Host, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self.host = host
+        self.started = time.monotonic()
+        self._environ = environ
+        self._registry: Registry | None = None
+        self._notices: Notices | None = None
+
+    @property
+    def registry(self) -> Registry:
+        """The live sessions; made when the first method asks, as it brings half of the package."""
+        if self._registry is None:
+            from omnirt.methods.wiring import make_registry
+
+            self._registry = make_registry(self.settings, self.host, self._environ)
+        return self._registry
 
     @property
     def live_sessions(self) -> int:
         """How many sessions are live."""
-        return 0
+        return 0 if self._registry is None else len(self._registry)
 
     def notification_failed(self, method: str, params: bytes | None, error: OmnirtError) -> None:
-        """A notification of the host's could not be served."""
-        self.host.log_message("warning", f"{method}: {error.message}")
+        """A notification of the host's could not be served: told once a second, as nobody is answered."""
+        if self._notices is None:
+            from omnirt.methods.notices import Notices
+
+            self._notices = Notices(self.host, self.registry)
+        self._notices.failed(method, params, error)
 
     def warm_up(self) -> None:
-        """The voice SDK will be needed soon."""
+        """The voice SDK will be needed soon; called as often as one likes."""
+        self.registry.services.sdk.start()
 
     async def close_sessions(self, reason: CloseReason) -> None:
-        """Closes every session; may be called again while it runs."""
+        """Closes every session and flushes storage; may be called again while it runs."""
+        if self._registry is not None:
+            await self._registry.close(reason)
+            await self._registry.services.close()

@@ -1,0 +1,352 @@
+"""The conversation core: what the host is told and what goes upstream, for all that happens in a session.
+
+Sans-IO: no socket, no clock, no task. Every method takes `now` (seconds of one monotonic clock); what follows
+from it is appended to `outputs`, which the session carries out in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from omnirt.protocol import events as ev
+from omnirt.protocol.types import (
+    CloseReason,
+    ErrorInfo,
+    Event,
+    Item,
+    ResponseStatus,
+    SessionState,
+    Upstream,
+    Usage,
+)
+from omnirt.sessions.items import ItemLedger
+from omnirt.sessions.playback import Part, Playback
+from omnirt.sessions.responses import Response, ResponseLedger, SeriesKind
+from omnirt.sessions.turns import Turns
+from omnirt.sessions.usage import added
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True)
+class Upward:
+    """An event for the provider, in its own spelling."""
+
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """Queued audio of these items is dropped, and the events go before all else of the session."""
+
+    item_ids: frozenset[str]
+    events: Sequence[Event]
+
+
+Output = Event | Upward | Interruption
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run this is, and its audio: `bytes_per_ms` of the output format."""
+
+    session_id: str
+    run_id: str
+    audio_format: str
+    bytes_per_ms: int
+
+
+class Conversation:
+    """All that a session knows of its talk; see the module's first lines."""
+
+    def __init__(self, run: Run, agent: str, playback: Playback) -> None:
+        self.run = run
+        self.started_s = 0.0
+        """When the run started, by the same clock as `now`."""
+        self.agent = agent
+        self.outputs: list[Output] = []
+        self.turns = Turns()
+        self.playback = playback
+        self.items = ItemLedger()
+        self.responses = ResponseLedger()
+        self.usage = Usage()
+        self.interrupts_on_speech = True
+        self.state: SessionState = "starting"
+        self.speech_ended_at: float | None = None
+        self.mask: Callable[[str], str] = str
+        """Hides secrets in what the provider says: some echo the key they refuse."""
+        self._closing = False
+
+    # -- output ------------------------------------------------------------------------------------------
+
+    def at_ms(self, now: float) -> int:
+        """Milliseconds since the start of the run."""
+        return max(0, round((now - self.started_s) * 1000))
+
+    def make(self, event: type[E], now: float, /, **fields: Any) -> E:
+        """An event of this run."""
+        return event(session_id=self.run.session_id, run_id=self.run.run_id, at_ms=self.at_ms(now), **fields)
+
+    def emit(self, event: type[Event], now: float, /, **fields: Any) -> None:
+        """Tell the host."""
+        self.outputs.append(self.make(event, now, **fields))
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Tell the provider."""
+        self.outputs.append(Upward(event))
+
+    def take(self) -> list[Output]:
+        """What is to be carried out, in order."""
+        outputs, self.outputs = self.outputs, []
+        return outputs
+
+    def error(self, now: float, kind: str, message: str, *, retryable: bool = False, **fields: Any) -> None:
+        """A `realtime.error` that does not end the session."""
+        self.emit(
+            ev.RealtimeError, now, kind=kind, message=message, retryable=retryable, fatal=False, **fields
+        )
+
+    def flow(
+        self,
+        now: float,
+        direction: Literal["input", "storage"],
+        dropped_ms: int,
+        queued_bytes: int,
+        item_id: str | None,
+        from_ms: int,
+    ) -> None:
+        """Audio that a queue of ours could not take, and that is lost there."""
+        self.emit(
+            ev.RealtimeFlow,
+            now,
+            direction=direction,
+            lost=True,
+            dropped_ms=dropped_ms,
+            queued_bytes=queued_bytes,
+            item_id=UNSET if item_id is None else item_id,
+            from_ms=from_ms,
+        )
+
+    def handed_off(self, from_agent: str, to_agent: str, now: float) -> None:
+        """Another agent answers from here on."""
+        self.agent = to_agent
+        self.emit(ev.RealtimeHandoff, now, from_agent=from_agent, to_agent=to_agent)
+
+    # -- state -------------------------------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        """The provider answered the settings: the first event of the run."""
+        self.state = "connected"
+        self.emit(ev.RealtimeState, now, state="connected")
+        self.sync_state(now)
+
+    def sync_state(self, now: float) -> None:
+        """Tell the state when it changed; it follows from what is going on and is stored nowhere else."""
+        state = self._derived_state()
+        if state != self.state and self.state != "starting":
+            self.state = state
+            self.emit(ev.RealtimeState, now, state=state)
+
+    def _derived_state(self) -> SessionState:
+        if self._closing:
+            return "closing"
+        if any(r.first_audio_at is not None and not r.muted for r in self.responses.running.values()):
+            return "speaking"
+        if self.turns.user_speaking:
+            return "userSpeaking"
+        return "thinking" if self.turns.thinking() else "listening"
+
+    # -- responses ---------------------------------------------------------------------------------------
+
+    def ask(self, now: float, instructions: str | None = None) -> None:
+        """The host wants a response."""
+        self.turns.ask(now, instructions)
+        self.pump(now)
+
+    def pump(self, now: float) -> None:
+        """Send the next `response.create` if it is its turn."""
+        ask = self.turns.next_create(now)
+        if ask is not None:
+            create: dict[str, Any] = {"type": "response.create", "event_id": ask.event_id}
+            if ask.instructions is not None:
+                create["response"] = {"instructions": ask.instructions}
+            self.send(create)
+        self.sync_state(now)
+
+    def response_started(self, response_id: str, now: float) -> Response:
+        """`response.created`, or the first sign of a response from a server that does not send it."""
+        running = self.responses.running.get(response_id)
+        if running is not None:
+            return running
+        ask = self.turns.created(response_id)
+        requested = ask.sent_at if ask else None
+        response = Response(response_id, self.agent, requested, self.speech_ended_at)
+        self.speech_ended_at = None
+        self.responses.start(response)
+        self.emit(ev.RealtimeResponseStart, now, response_id=response_id)
+        self.emit(ev.RealtimeAgentStart, now, agent=response.agent)
+        if ask is not None and ask.cancelled:
+            self.cancel_response(now)
+        self.sync_state(now)
+        return response
+
+    def response_ended(
+        self, response_id: str, now: float, status: ResponseStatus, usage: Usage | None = None, **fields: Any
+    ) -> None:
+        """`response.done`: closes all that is open in it, exactly once."""
+        response = self.responses.running.get(response_id)
+        if response is None:
+            return
+        self.close_parts(now, response_id)
+        for series in self.responses.open_series(response_id):
+            self.words_done(series.item_id, series.content_index, series.kind, None, now)
+        self.responses.end(response_id, status)
+        self.turns.done(response_id)
+        latency = response.latency()
+        self.emit(ev.RealtimeAgentEnd, now, agent=response.agent)
+        self.emit(
+            ev.RealtimeResponseEnd,
+            now,
+            response_id=response_id,
+            status=status,
+            usage=UNSET if usage is None else usage,
+            latency=UNSET if latency == ev.Latency() else latency,
+            **fields,
+        )
+        if usage is not None:
+            self.count(usage, now)
+        self.pump(now)
+
+    def count(self, usage: Usage, now: float) -> None:
+        """Add to the running totals and tell them."""
+        self.usage = added(self.usage, usage)
+        self.emit(ev.RealtimeUsage, now, **msgspec.structs.asdict(self.usage))
+
+    # -- words and items ---------------------------------------------------------------------------------
+
+    def words_done(
+        self,
+        item_id: str,
+        content_index: int,
+        kind: SeriesKind,
+        text: str | None,
+        now: float,
+        error: ErrorInfo | None = None,
+    ) -> None:
+        """The end of a series of deltas; `text` None takes the sum of the deltas."""
+        series = self.responses.series.get((item_id, content_index, kind))
+        item = self.items.get(item_id)
+        user = series.role == "user" if series else item is not None and item.role == "user"
+        final = self.responses.close_series(item_id, content_index, kind, text)
+        self.emit(
+            ev.RealtimeTextDone if kind == "text" else ev.RealtimeTranscriptDone,
+            now,
+            item_id=item_id,
+            content_index=content_index,
+            role="user" if user else "assistant",
+            text=final,
+            error=UNSET if error is None else error,
+        )
+        changed = self.items.transcribed(item_id, content_index, final) if final else None
+        if changed is not None and user:
+            self.item_changed(changed, now, new=False)
+
+    def item_changed(self, item: Item, now: float, *, new: bool) -> None:
+        """Tell a new or changed item."""
+        self.emit(ev.RealtimeItemAdded if new else ev.RealtimeItemUpdated, now, item=item)
+
+    # -- audio -------------------------------------------------------------------------------------------
+
+    def audio(self, response_id: str, item_id: str, content_index: int, data: bytes, now: float) -> bool:
+        """A chunk of the agent's speech; False when it is stale and goes nowhere."""
+        part = self.playback.get(item_id, content_index)
+        if self.responses.is_over(response_id) or (part is not None and (part.cut or part.ended)):
+            return False
+        response = self.response_started(response_id, now)
+        if response.muted:
+            return False
+        response.items.add(item_id)
+        if response.first_audio_at is None:
+            response.first_audio_at = now
+            self.sync_state(now)
+        offset_ms = part.generated_ms if part else 0
+        part = self.playback.generated(response_id, item_id, content_index, len(data), now)
+        self.emit(
+            ev.RealtimeAudio,
+            now,
+            response_id=response_id,
+            item_id=item_id,
+            content_index=content_index,
+            audio=data,
+            offset_ms=offset_ms,
+            delta_ms=part.generated_ms - offset_ms,
+            audio_format=self.run.audio_format,
+        )
+        return True
+
+    def audio_ended(self, item_id: str, content_index: int, now: float) -> None:
+        """`response.output_audio.done`."""
+        part = self.playback.get(item_id, content_index)
+        if part is not None and not part.ended:
+            self.outputs.append(self.part_end(part, now))
+
+    def close_parts(self, now: float, response_id: str | None = None) -> None:
+        """End the open audio parts of one response, or of all."""
+        for part in self.playback.parts():
+            if not part.ended and response_id in (None, part.response_id):
+                self.outputs.append(self.part_end(part, now))
+
+    def part_end(self, part: Part, now: float) -> ev.RealtimeAudioEnd:
+        """The one end of an audio part."""
+        part.ended = True
+        return self.make(
+            ev.RealtimeAudioEnd,
+            now,
+            item_id=part.item_id,
+            content_index=part.content_index,
+            total_ms=part.generated_ms,
+        )
+
+    def cancel_response(self, now: float) -> bool:
+        """Cancel the running response upstream, or the one asked for as it begins; no audio of it follows."""
+        target = self.turns.cancel_target(now)
+        if target is None:
+            return False
+        response_id, event_id = target
+        self.send({"type": "response.cancel", "event_id": event_id, "response_id": response_id})
+        if response_id in self.responses.running:
+            self.responses.running[response_id].muted = True
+        return True
+
+    # -- end ---------------------------------------------------------------------------------------------
+
+    def closing(self, now: float) -> None:
+        """The session is being closed."""
+        self._closing = True
+        self.sync_state(now)
+
+    def close(self, now: float, reason: CloseReason, error: ErrorInfo | None = None) -> None:
+        """End all that was started, then tell the end: the last event."""
+        self._closing = True
+        self.close_parts(now)
+        for response_id in list(self.responses.running):
+            self.response_ended(response_id, now, "cancelled", reason="session_closed")
+        for series in self.responses.open_series():
+            self.words_done(series.item_id, series.content_index, series.kind, None, now)
+        if self.turns.user_speaking:
+            self.turns.user_speaking = False
+            self.emit(ev.RealtimeInputSpeechEnd, now)
+        self.outputs = [o for o in self.outputs if not isinstance(o, Upward)]
+        self.emit(ev.RealtimeClosed, now, reason=reason, error=UNSET if error is None else error)
+
+
+def upstream_of(error: dict[str, Any]) -> Upstream:
+    """What a provider's error says of itself."""
+    names = {"type": "type", "code": "code", "event_id": "event_id"}
+    found = {ours: error[theirs] for theirs, ours in names.items() if isinstance(error.get(theirs), str)}
+    return Upstream(**found)

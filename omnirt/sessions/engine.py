@@ -1,0 +1,278 @@
+"""The running part of a session: provider link, conversation core, recorder and sink, joined.
+
+What the provider sends is read into the conversation at once; what follows from it is carried out in order:
+events to the recorder and the sink, client events through one sender task. Inputs go through one pump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol import events as ev
+from omnirt.protocol.methods import SessionWaitResult
+from omnirt.protocol.types import CloseReason, ErrorInfo, Event
+from omnirt.sessions import mapping
+from omnirt.sessions.conversation import Conversation, Interruption, Upward
+from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
+from omnirt.sessions.link import Handshake, ProviderLink
+from omnirt.sessions.signal import Signal
+from omnirt.sessions.sink import EventSink
+from omnirt.sessions.tools import ToolRunner
+from omnirt.storage import RunRecorder
+
+log = logging.getLogger(__name__)
+
+MAX_UPWARD = 1024
+"""Client events that wait for the socket; a provider that takes none of so many is gone."""
+SLICE_MS = 1000
+"""Audio goes upstream in events of at most this much, however long the host's chunks are."""
+YIELD_EVERY = 16
+"""The SDK's send does not yield while the socket has room; the pump does after so many chunks."""
+
+Ended = Callable[[CloseReason, ErrorInfo | None], None]
+
+
+class Engine:
+    """Joins the parts of one run; the SDK's watcher (`sessions.sdk.Watcher`).
+
+    Args:
+        talk: The conversation core.
+        sink: Where events go.
+        recorder: What stores audio, items and usage.
+        raw: Whether the provider's events are passed on as they come.
+        input_bytes_per_ms: Of the host's audio.
+        ended: Called when the connection is gone.
+    """
+
+    def __init__(
+        self,
+        talk: Conversation,
+        sink: EventSink,
+        recorder: RunRecorder,
+        *,
+        raw: bool,
+        input_bytes_per_ms: int,
+        ended: Ended,
+    ) -> None:
+        self.talk = talk
+        self.link: ProviderLink
+        self.tools: ToolRunner
+        self.handshake = Handshake()
+        self.agent_tools: Callable[[], frozenset[str]] = frozenset
+        self.overlay: Callable[[], Mapping[str, Any]] = dict
+        self._sink = sink
+        self._recorder = recorder
+        self._raw = raw
+        self._slice_bytes = SLICE_MS * input_bytes_per_ms
+        self._input_bytes_per_ms = input_bytes_per_ms
+        self._ended = ended
+        self._changed = Signal()
+        self._upward: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UPWARD)
+        self._expired = False
+
+    # -- what the provider sends (Watcher) ---------------------------------------------------------------
+
+    def on_server_event(self, event: Mapping[str, Any]) -> None:
+        """Every event of the provider, at once and in order."""
+        now = time.monotonic()
+        if self._raw:
+            self.talk.emit(ev.RealtimeRaw, now, event=event)
+        if event.get("type") == "response.output_audio.delta":
+            return  # comes decoded, next
+        if event.get("type") == "error":
+            self._expired |= "session_expired" in str(event.get("error"))
+        if not self.handshake.done:
+            self.handshake.server_event(event)
+        mapping.server_event(self.talk, event, now)
+        self.carry_out()
+        self._changed.notify()
+
+    def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
+        """A decoded chunk of the agent's speech."""
+        now = time.monotonic()
+        if self.talk.audio(response_id, item_id, content_index, data, now):
+            self._recorder.audio(item_id, content_index, data, self.talk.at_ms(now))
+        self.carry_out()
+
+    def on_broken_frame(self, error: Exception) -> None:
+        """A frame that is no event: told, and the talk goes on."""
+        message = f"The provider sent a frame that cannot be read ({type(error).__name__}); it was skipped."
+        self.talk.error(time.monotonic(), "provider_error", message)
+        self.carry_out()
+
+    def on_disconnect(self, code: int | None, reason: str) -> None:
+        """The connection is gone."""
+        words = f"code {code}" if code is not None else "no close frame"
+        message = f"The provider closed the connection ({words}{': ' + reason if reason else ''})."
+        message = self.talk.mask(message)
+        if not self.handshake.done:
+            self.handshake.fail(OmnirtError("provider_unreachable", message))
+            return
+        expired = self._expired or "expired" in reason.lower()
+        self._ended(
+            "expired" if expired else "connectionLost",
+            ErrorInfo(kind="provider_unreachable", message=message),
+        )
+
+    def knows_tool(self, name: str) -> bool:
+        """Whether the active agent has this tool or handoff."""
+        return name in self.agent_tools()
+
+    def on_unknown_tool(self, tool_call_id: str, name: str, arguments: str) -> str:
+        """Tell the model that there is no such tool."""
+        return self.tools.unknown(tool_call_id, name, arguments)
+
+    def on_tool_output(self, tool_call_id: str, respond: bool) -> None:
+        """A tool's output went upstream: the last one of a response asks for the next."""
+        now = time.monotonic()
+        self.talk.turns.tool_answered(tool_call_id, now, respond=respond)
+        self.talk.pump(now)
+        self.carry_out()
+        self._changed.notify()
+
+    def session_settings(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The SDK's settings with the session's own over them, so that a handoff or update undoes none."""
+        return {**settings, **self.overlay()}
+
+    # -- carrying out ------------------------------------------------------------------------------------
+
+    def carry_out(self) -> None:
+        """Do what the conversation says, in order."""
+        for output in self.talk.take():
+            match output:
+                case Upward():
+                    self._send_up(output.event)
+                case Interruption():
+                    self._record_cuts(output.events)
+                    self._sink.interrupt(output.item_ids, output.events)
+                case Event():
+                    self._record(output)
+                    self._sink.put(output)
+
+    def _record_cuts(self, events: Sequence[Event]) -> None:
+        files: dict[tuple[str, int], str] = {}
+        for event in events:
+            if isinstance(event, ev.RealtimeAudioInterrupted):
+                part = (event.item_id, event.content_index)
+                file = self._recorder.audio_end(*part, heard_ms=event.heard_ms, interrupted=True)
+                if file is not None:
+                    files[part] = str(file.path)
+            elif isinstance(event, ev.RealtimeAudioEnd):
+                event.file = files.get((event.item_id, event.content_index), UNSET)
+
+    def _record(self, event: Event) -> None:
+        match event:
+            case ev.RealtimeAudioEnd():
+                file = self._recorder.audio_end(event.item_id, event.content_index)
+                if file is not None:
+                    event.file = str(file.path)
+            case ev.RealtimeItemAdded() | ev.RealtimeItemUpdated():
+                self._recorder.item(event.item)
+            case ev.RealtimeItemRemoved():
+                self._recorder.remove_item(event.item_id)
+            case ev.RealtimeUsage():
+                self._recorder.usage(self.talk.usage)
+            case _:
+                pass
+
+    def _send_up(self, event: dict[str, Any]) -> None:
+        try:
+            self._upward.put_nowait(event)
+        except asyncio.QueueFull:
+            message = "The provider takes no more events; the session is over."
+            self._ended("connectionLost", ErrorInfo(kind="provider_unreachable", message=message))
+
+    async def send_loop(self) -> None:
+        """Send what the conversation wants to say to the provider; never behind the host's inputs."""
+        while True:
+            event = await self._upward.get()
+            await self.link.send_event(event)
+
+    # -- what the host sends -----------------------------------------------------------------------------
+
+    async def pump(self, box: Inbox) -> None:
+        """Carry the host's inputs upstream, in order."""
+        for count in range(1, 1 << 62):
+            entry = await box.next()
+            match entry:
+                case AudioEntry():
+                    await self._audio(entry, box)
+                case EventsEntry():
+                    await self._events(entry)
+                case UpdateEntry():
+                    await entry.apply()
+                case WaitEntry():
+                    await self._wait_for_idle(entry)
+                    box.answer()
+                case Entry():
+                    raise AssertionError(type(entry).__name__)
+            self._changed.notify()
+            if count % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+
+    async def _audio(self, entry: AudioEntry, box: Inbox) -> None:
+        for start in range(0, len(entry.data), self._slice_bytes):
+            await self.link.send_audio(entry.data[start : start + self._slice_bytes])
+        now = time.monotonic()
+        box.sent(entry.duration_ms)
+        if entry.data:
+            self.talk.turns.audio_sent(now)
+        if entry.commit:
+            event_id = self.talk.turns.event_id("commit")
+            await self.link.send_event({"type": "input_audio_buffer.commit", "event_id": event_id})
+            self.talk.turns.commit_sent(event_id, now)
+            self.talk.speech_ended_at = now
+            self.talk.pump(now)
+            self.carry_out()
+
+    async def _events(self, entry: EventsEntry) -> None:
+        for event in entry.events:
+            if event["type"] == "input_audio_buffer.clear":
+                self.talk.turns.cleared()
+            await self.link.send_event(event)
+        if entry.ask:
+            self.talk.ask(time.monotonic(), entry.instructions)
+            self.carry_out()
+
+    async def _wait_for_idle(self, entry: WaitEntry) -> None:
+        reply = entry.reply
+        assert reply is not None, "a wait is always answered later"
+        reply.add_done_callback(lambda _: self._changed.notify())
+        while not reply.done():
+            now = time.monotonic()
+            if self.talk.turns.idle(now):
+                break
+            await self._changed.wait(self.talk.turns.idle_after() if not self.talk.turns.thinking() else None)
+        if reply.done():
+            return
+        responses = self.talk.responses.take_ended()
+        await self._sink.flushed()
+        if not reply.done():
+            reply.set_result(SessionWaitResult(state="idle", responses=responses))
+
+    # -- what never comes --------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """End what the provider left unanswered for too long, so that nothing waits for ever."""
+        while True:
+            await self._changed.wait(self.talk.turns.deadline())
+            now = time.monotonic()
+            ask, cancelled = self.talk.turns.overdue(now)
+            if ask is not None:
+                self.talk.error(
+                    now, "provider_error", "The provider did not answer a request for a response."
+                )
+                self.talk.pump(now)
+            for response_id in cancelled:
+                self.talk.turns.done(response_id)
+                self.talk.response_ended(response_id, now, "cancelled", reason="client_cancelled")
+            if ask is not None or cancelled:
+                self.carry_out()
+                self._changed.notify()

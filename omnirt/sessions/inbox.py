@@ -1,0 +1,185 @@
+"""The inputs of one session, in order: bounded, answered on acceptance, held back by a wait for idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.methods import SessionSendAudioResult
+from omnirt.protocol.types import Empty, Result
+
+INPUT_QUEUE_MS = 120_000
+"""How much audio a session takes before it goes upstream (`limits.inputQueueMs`)."""
+MAX_ENTRIES = 16_384
+"""Inputs of any kind in the queue; 120 s of 10 ms chunks are 12,000."""
+MAX_TEXT_BYTES = 32 * 1024 * 1024
+"""Text and images in the queue."""
+
+Reply = Result | asyncio.Future[Result]
+
+
+@dataclass
+class Entry:
+    """One input. `reply` is set while its acceptance is held back."""
+
+    reply: asyncio.Future[Result] | None = field(default=None, init=False)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the host cancelled it before it was accepted."""
+        return self.reply is not None and self.reply.cancelled()
+
+
+@dataclass
+class AudioEntry(Entry):
+    """Audio, then perhaps the end of the turn."""
+
+    data: bytes
+    duration_ms: int
+    commit: bool
+
+
+@dataclass
+class EventsEntry(Entry):
+    """Events for the provider, then perhaps an ask for a response."""
+
+    events: list[dict[str, Any]]
+    size: int = 0
+    ask: bool = False
+    instructions: str | None = None
+
+
+@dataclass
+class UpdateEntry(Entry):
+    """Something to apply to the connection in its turn."""
+
+    apply: Callable[[], Any]
+
+
+@dataclass
+class WaitEntry(Entry):
+    """A wait for idle."""
+
+    timeout_s: float
+    timer: asyncio.TimerHandle | None = field(default=None, init=False)
+
+
+class Inbox:
+    """The queue between the host's inputs and the session's pump."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque()
+        self._unanswered: deque[Entry] = deque()
+        self._ready = asyncio.Event()
+        self._open = False
+        self.queued_ms = 0
+        self._text_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, entry: Entry) -> Reply:
+        """Take an input whole.
+
+        Returns:
+            Its result, or a future of it while the session starts or a wait for idle is unanswered.
+
+        Raises:
+            OmnirtError: `overloaded` when the queue is full; nothing of the input was taken.
+        """
+        self._check_room(entry)
+        self._entries.append(entry)
+        self._ready.set()
+        if isinstance(entry, AudioEntry):
+            self.queued_ms += entry.duration_ms
+        elif isinstance(entry, EventsEntry):
+            self._text_bytes += entry.size
+        if isinstance(entry, WaitEntry) or not self._open or self._unanswered:
+            entry.reply = asyncio.get_running_loop().create_future()
+            self._unanswered.append(entry)
+            self._arm()
+            return entry.reply
+        return self._accepted(entry)
+
+    def open(self) -> None:
+        """The session is connected: answer what was queued, up to the first wait."""
+        self._open = True
+        self.answer()
+
+    def fail(self, error: Callable[[], Exception]) -> None:
+        """The session will not take these inputs: each unanswered one gets the error."""
+        for entry in self._unanswered:
+            if entry.reply is not None and not entry.reply.done():
+                entry.reply.set_exception(error())
+        self._unanswered.clear()
+        self._entries.clear()
+        self.queued_ms = self._text_bytes = 0
+
+    def waits(self) -> Iterable[WaitEntry]:
+        """The unanswered waits for idle, in order."""
+        return [e for e in self._unanswered if isinstance(e, WaitEntry) and e.reply and not e.reply.done()]
+
+    def answer(self) -> None:
+        """Answer held-back inputs up to the next unanswered wait."""
+        while self._unanswered and self._open:
+            entry = self._unanswered[0]
+            assert entry.reply is not None
+            if isinstance(entry, WaitEntry) and not entry.reply.done():
+                self._arm()
+                return
+            self._unanswered.popleft()
+            if not entry.reply.done():
+                entry.reply.set_result(self._accepted(entry))
+
+    async def next(self) -> Entry:
+        """The next input to carry out; those the host withdrew are passed over."""
+        while True:
+            while self._entries:
+                entry = self._entries.popleft()
+                if isinstance(entry, EventsEntry):
+                    self._text_bytes -= entry.size
+                if not entry.withdrawn:
+                    return entry
+                if isinstance(entry, AudioEntry):
+                    self.sent(entry.duration_ms)
+            self._ready.clear()
+            await self._ready.wait()
+
+    def sent(self, duration_ms: int) -> None:
+        """Audio left the queue."""
+        self.queued_ms -= duration_ms
+
+    def _accepted(self, entry: Entry) -> Result:
+        if isinstance(entry, AudioEntry):
+            return SessionSendAudioResult(accepted_ms=entry.duration_ms, queued_ms=self.queued_ms)
+        return Empty()
+
+    def _arm(self) -> None:
+        """Start the clock of the wait whose turn it is: every earlier input was accepted."""
+        head = self._unanswered[0]
+        if self._open and isinstance(head, WaitEntry) and head.timer is None:
+            loop = asyncio.get_running_loop()
+            head.timer = loop.call_later(head.timeout_s, self._time_out, head)
+
+    def _time_out(self, entry: WaitEntry) -> None:
+        if entry.reply is not None and not entry.reply.done():
+            message = f"The session was not idle within {entry.timeout_s:g} s; wait again or interrupt it."
+            entry.reply.set_exception(OmnirtError("timed_out", message))
+            self.answer()
+
+    def _check_room(self, entry: Entry) -> None:
+        full = len(self._entries) >= MAX_ENTRIES
+        if isinstance(entry, AudioEntry):
+            full |= self.queued_ms > 0 and self.queued_ms + entry.duration_ms > INPUT_QUEUE_MS
+        elif isinstance(entry, EventsEntry):
+            full |= self._text_bytes > 0 and self._text_bytes + entry.size > MAX_TEXT_BYTES
+        if full:
+            raise OmnirtError(
+                "overloaded",
+                f"The input queue is full ({self.queued_ms} ms of audio); send this again when it drained.",
+                queuedMs=self.queued_ms,
+            )

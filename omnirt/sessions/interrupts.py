@@ -1,0 +1,94 @@
+"""Interrupts and barge-in: cut what is unheard, tell the host first, tell the provider what was heard."""
+
+from __future__ import annotations
+
+from omnirt.protocol import events as ev
+from omnirt.protocol.types import Event
+from omnirt.sessions.conversation import Conversation, Interruption
+from omnirt.sessions.playback import Cut, Part
+
+
+def interrupt(
+    talk: Conversation, now: float, item_id: str | None, content_index: int | None, played_ms: int | None
+) -> tuple[bool, Cut | None]:
+    """The host's interrupt: cancels what is generated, cuts what is unheard.
+
+    Returns:
+        Whether anything was interrupted, and the cut of the item that was playing.
+    """
+    part = _interrupted_part(talk, now, item_id, content_index)
+    if part is not None and played_ms is not None:
+        talk.playback.report(part.item_id, part.content_index, played_ms)
+    if item_id is not None and not _interruptible(talk, now, item_id, part):
+        return False, None
+    was_asked = talk.turns.in_flight is not None and not talk.turns.in_flight.cancelled
+    cancelled = talk.cancel_response(now) or was_asked
+    cuts = _cut(talk, now)
+    talk.sync_state(now)
+    return cancelled or bool(cuts), cuts[0] if cuts else None
+
+
+def barge_in(talk: Conversation, now: float) -> None:
+    """The user began to speak, and the provider cancels its response by itself: the rest is not played."""
+    if talk.interrupts_on_speech:
+        for response in talk.responses.running.values():
+            response.muted = True
+        _cut(talk, now)
+
+
+def _cut(talk: Conversation, now: float) -> list[Cut]:
+    cuts = talk.playback.cut(now)
+    told: list[Event] = [_event(talk, entry, now) for entry in cuts]
+    told += [talk.part_end(entry.part, now) for entry in cuts if not entry.part.ended]
+    if cuts:
+        talk.outputs.append(Interruption(frozenset(c.part.item_id for c in cuts), told))
+    for entry in cuts:
+        _truncate(talk, entry, now)
+    return cuts
+
+
+def _event(talk: Conversation, entry: Cut, now: float) -> ev.RealtimeAudioInterrupted:
+    return talk.make(
+        ev.RealtimeAudioInterrupted,
+        now,
+        item_id=entry.part.item_id,
+        content_index=entry.part.content_index,
+        was_playing=entry.was_playing,
+        heard_ms=entry.heard_ms,
+        generated_ms=entry.part.generated_ms,
+    )
+
+
+def _truncate(talk: Conversation, entry: Cut, now: float) -> None:
+    if entry.heard_ms > 0:
+        # At 0 ms some servers answer with an error that they never get over: such an item is left whole.
+        talk.send(
+            {
+                "type": "conversation.item.truncate",
+                "event_id": talk.turns.event_id("truncate"),
+                "item_id": entry.part.item_id,
+                "content_index": entry.part.content_index,
+                "audio_end_ms": entry.heard_ms,
+            }
+        )
+    changed = talk.items.change(entry.part.item_id, heard_ms=entry.heard_ms, interrupted=True)
+    if changed is not None:
+        talk.item_changed(changed, now, new=False)
+
+
+def _interrupted_part(
+    talk: Conversation, now: float, item_id: str | None, content_index: int | None
+) -> Part | None:
+    if item_id is not None:
+        return talk.playback.get(item_id, content_index or 0)
+    return next((part for part in talk.playback.parts() if _unheard(talk, part, now)), None)
+
+
+def _interruptible(talk: Conversation, now: float, item_id: str, part: Part | None) -> bool:
+    if part is None:
+        return talk.responses.of_item(item_id) is not None
+    return _unheard(talk, part, now)
+
+
+def _unheard(talk: Conversation, part: Part, now: float) -> bool:
+    return not part.cut and talk.playback.heard_ms(part, now) < part.generated_ms

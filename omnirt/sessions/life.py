@@ -1,0 +1,200 @@
+"""The one task of a live session: opens the run, keeps it until there is a reason to end, closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.methods import SessionStartResult, SessionStopResult, SessionWaitResult
+from omnirt.protocol.types import AudioFileInfo, CloseReason, ErrorInfo
+from omnirt.sessions.inbox import Inbox
+from omnirt.sessions.plan import Plan
+from omnirt.sessions.run import Run
+from omnirt.sessions.services import Services
+from omnirt.sessions.sink import EventSink
+from omnirt.storage import AudioFile
+
+if TYPE_CHECKING:
+    from omnirt.sessions.session import SessionOptions
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 5.0
+"""How long the end of a session waits for a host that does not read."""
+
+
+class Life:
+    """From the start of a session to its end.
+
+    Attributes:
+        started: The result of the start, or why it failed.
+        closed: The outcome, always a result.
+        inbox: The host's inputs; taken from the first moment on.
+        run: The opened parts.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        run_id: str,
+        plan: Plan,
+        options: SessionOptions,
+        services: Services,
+        sink: EventSink,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.started: asyncio.Future[SessionStartResult] = loop.create_future()
+        self.closed: asyncio.Future[SessionStopResult] = loop.create_future()
+        self.inbox = Inbox()
+        self.run = Run(session_id, run_id, plan, options, services, sink, self.end)
+        self._sink = sink
+        self._end: tuple[CloseReason, ErrorInfo | None] | None = None
+        self._ending = asyncio.Event()
+        self._closed_waits: set[asyncio.Future[SessionWaitResult]] = set()
+        self._task = asyncio.create_task(self._live(), name=f"omnirt-session-{session_id}")
+
+    @property
+    def ending(self) -> bool:
+        """Whether the end has begun: no input is taken any more."""
+        return self._end is not None
+
+    def end(self, reason: CloseReason, error: ErrorInfo | None = None) -> None:
+        """Begin the end; the first reason stays the true one."""
+        if self._end is None:
+            self._end = (reason, error)
+            self._ending.set()
+
+    def wait_closed(self, timeout_s: float) -> asyncio.Future[SessionWaitResult]:
+        """A future of the end."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[SessionWaitResult] = loop.create_future()
+
+        def time_out() -> None:
+            if not waiting.done():
+                message = f"The session was not closed within {timeout_s:g} s; wait again or stop it."
+                waiting.set_exception(OmnirtError("timed_out", message))
+
+        timer = loop.call_later(timeout_s, time_out)
+        waiting.add_done_callback(lambda _: timer.cancel())
+        self._closed_waits.add(waiting)
+        waiting.add_done_callback(self._closed_waits.discard)
+        return waiting
+
+    async def _live(self) -> None:
+        run = self.run
+        opening = asyncio.ensure_future(run.open())
+        ending = asyncio.ensure_future(self._ending.wait())
+        self.started.add_done_callback(lambda started: self.end("stopped") if started.cancelled() else None)
+        await asyncio.wait({opening, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            opening.cancel()
+            await asyncio.wait({opening})
+        if opening.cancelled() or opening.exception() is not None or self.started.cancelled():
+            await self._fail(run, None if opening.cancelled() else opening.exception())
+            ending.cancel()
+            return
+        if not self.started.done():
+            self.started.set_result(opening.result())
+        self.inbox.open()
+        tasks = run.start_tasks(self.inbox)
+        await asyncio.wait({ending, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        await self._close(run, tasks)
+        ending.cancel()
+
+    async def _fail(self, run: Run, problem: BaseException | None) -> None:
+        """The session never came to life: nothing of it stays, and everyone is told why."""
+        await run.abandon()
+        reason = self._end[0] if self._end is not None else "error"
+        if problem is None or self.started.cancelled():
+            kind = "shutting_down" if reason in ("shutdown", "hostGone") else "cancelled"
+            problem = OmnirtError(kind, "The start of the session was called off.")
+        self.end("error", _error_info(problem))
+        if not self.started.done():
+            self.started.set_exception(problem)
+            self.started.exception()  # whoever awaits it gets it; nobody has to
+        started_error = problem
+
+        def input_error() -> Exception:
+            if reason == "stopped" and not self.started.cancelled():
+                return OmnirtError(
+                    "session_state", "The session was stopped before this input went upstream."
+                )
+            if isinstance(started_error, OmnirtError):
+                return started_error
+            return OmnirtError("internal", "The session could not be started.")
+
+        self._settle(run, [], 0, input_error)
+
+    async def _close(self, run: Run, tasks: list[asyncio.Task[None]]) -> None:
+        """End everything in order; each step is bounded."""
+        await self._explain_end(tasks)
+        assert self._end is not None, "the end was explained"
+        reason, error = self._end
+        run.closing(error)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=1)
+        await run.close_link()
+        duration_ms = run.close_talk(reason, error)
+        files = await run.finish_storage(reason, duration_ms)
+        try:
+            # What waits for the end is answered behind `realtime.closed`, unless the host does not read.
+            async with asyncio.timeout(FLUSH_S):
+                await self._sink.flushed()
+        except TimeoutError:
+            log.warning("the host of session %s does not read its events", run.talk.run.session_id)
+        closing = "The session ended before this input went upstream."
+        self._settle(run, files, duration_ms, lambda: OmnirtError("session_state", closing))
+
+    async def _explain_end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Find the reason when a task of ours ended first: mostly the connection went away under a send."""
+        failed = next((t.exception() for t in tasks if t.done() and not t.cancelled()), None)
+        if self._end is not None or failed is None:
+            return
+        try:
+            async with asyncio.timeout(1):
+                await self._ending.wait()
+        except TimeoutError:
+            log.error("session %s failed", self.run.talk.run.session_id, exc_info=failed)
+            self.end(
+                "error", ErrorInfo(kind="internal", message="The session failed; the daemon's log tells why.")
+            )
+
+    def _settle(
+        self, run: Run, files: list[AudioFile], duration_ms: int, input_error: Callable[[], Exception]
+    ) -> None:
+        """Answer everyone who still waits."""
+        assert self._end is not None, "it is the end"
+        responses = run.talk.responses.take_ended()
+        waits = [wait.reply for wait in self.inbox.waits()] if run.connected else []
+        for waiting in [*waits, *self._closed_waits]:
+            if waiting is not None and not waiting.done():
+                waiting.set_result(SessionWaitResult(state="closed", responses=responses))
+                responses = []
+        self.inbox.fail(input_error)
+        self.closed.set_result(
+            SessionStopResult(
+                reason=self._end[0],
+                duration_ms=duration_ms,
+                usage=run.talk.usage,
+                files=[
+                    AudioFileInfo(
+                        path=str(file.path),
+                        side=file.side,
+                        item_id=file.item_id,
+                        content_index=file.content_index,
+                        duration_ms=file.duration_ms,
+                    )
+                    for file in files
+                ],
+            )
+        )
+
+
+def _error_info(error: BaseException) -> ErrorInfo:
+    if isinstance(error, OmnirtError):
+        return ErrorInfo(kind=error.kind, message=error.message)
+    return ErrorInfo(kind="internal", message="The session could not be started.")

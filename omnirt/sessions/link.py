@@ -1,0 +1,186 @@
+"""A session's connection to its provider: the SDK's session over the watched model, within time limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from omnirt.errors import OmnirtError
+from omnirt.providers.connect_errors import explain
+from omnirt.providers.endpoint import Endpoint
+from omnirt.providers.settings import TracingSettings
+from omnirt.sessions.conversation import upstream_of
+
+if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent
+    from agents.realtime.config import RealtimeSessionModelSettings
+
+    from omnirt.sessions.sdk import Watcher
+
+log = logging.getLogger(__name__)
+
+HANDSHAKE_S = 10.0
+"""Silence of the provider beyond this is `provider_unreachable` (PROTOCOL section 3)."""
+COMPATIBLE_UPDATE_S = 2.0
+"""A compatible server that sent `session.created` need not answer the settings (the same)."""
+CLOSE_S = 1.0
+"""An unresponsive peer holds a close for 10 to 20 s; after this the socket is dropped."""
+
+
+class Handshake:
+    """What the provider answered to the connection and the settings."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._created: asyncio.Future[None] = loop.create_future()
+        self._updated: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def done(self) -> bool:
+        """Whether the outcome is known."""
+        return self._updated.done()
+
+    def server_event(self, event: Mapping[str, Any]) -> None:
+        """Look at an event that came before the session was connected."""
+        match event.get("type"):
+            case "session.created":
+                _resolve(self._created)
+            case "session.updated":
+                _resolve(self._created)
+                _resolve(self._updated)
+            case "error":
+                error = event.get("error")
+                self.fail(_refusal(error if isinstance(error, dict) else {}))
+
+    def fail(self, error: OmnirtError) -> None:
+        """The provider refused, or the connection went away."""
+        for future in (self._created, self._updated):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # asked for here, so that nobody warns when only one of the two is awaited
+
+    async def finish(self, *, provider: str) -> str | None:
+        """Wait until connected.
+
+        Returns:
+            A warning when the provider never answered the settings but may be used.
+
+        Raises:
+            OmnirtError: `provider_error` for a refusal, `provider_unreachable` for silence.
+        """
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                await asyncio.shield(self._created)
+        except TimeoutError:
+            raise _silent("did not open a session") from None
+        limit = COMPATIBLE_UPDATE_S if provider == "compatible" else HANDSHAKE_S
+        try:
+            async with asyncio.timeout(limit):
+                await asyncio.shield(self._updated)
+        except TimeoutError:
+            if provider != "compatible":
+                raise _silent("did not answer the session's settings") from None
+            _resolve(self._updated)
+            return "The server did not answer the session's settings; it may not honour all of them."
+        return None
+
+
+class ProviderLink:
+    """The open connection of one session."""
+
+    def __init__(self, watcher: Watcher, *, tracing: bool | TracingSettings) -> None:
+        # Late: these two imports bring the SDK.
+        from omnirt.sessions.sdk import WatchedModel, silence_tracing
+
+        if not tracing:
+            silence_tracing()
+        self._tracing = tracing
+        self._model = WatchedModel(watcher)
+        self._session: Any = None
+        self._drain: asyncio.Task[None] | None = None
+
+    async def open(self, agent: RealtimeAgent[Any], endpoint: Endpoint, settings: Mapping[str, Any]) -> None:
+        """Connect and send the settings; the provider's answer comes to the watcher.
+
+        Raises:
+            OmnirtError: `auth_failed`, `provider_unreachable`, `provider_error`.
+        """
+        from agents.realtime import RealtimeRunner
+
+        initial: dict[str, Any] = dict(settings)
+        if isinstance(self._tracing, TracingSettings):
+            initial["tracing"] = msgspec.to_builtins(self._tracing)
+        runner = RealtimeRunner(agent, model=self._model, config={"tracing_disabled": not self._tracing})
+        try:
+            async with asyncio.timeout(HANDSHAKE_S + 1):
+                self._session = await runner.run(
+                    model_config={
+                        "url": endpoint.url,
+                        "headers": dict(endpoint.headers),
+                        # A TypedDict of the SDK's; specs.realtime checked every member.
+                        "initial_model_settings": cast("RealtimeSessionModelSettings", initial),
+                    }
+                )
+                await self._session.enter()
+        except OmnirtError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a connection can raise is explained in one place
+            raise explain(error, endpoint) from None
+        self._drain = asyncio.create_task(self._drain_events(), name="omnirt-sdk-events")
+
+    async def send_audio(self, data: bytes) -> None:
+        """Append audio to the provider's input buffer."""
+        await self._session.send_audio(data)
+
+    async def send_event(self, event: Mapping[str, Any]) -> None:
+        """Send one client event in the provider's spelling."""
+        await self._model.send_client_event(event)
+
+    async def update_agent(self, agent: RealtimeAgent[Any]) -> None:
+        """Make `agent` the active one and send its settings."""
+        await self._session.update_agent(agent)
+
+    async def close(self) -> None:
+        """Close within bounds, whatever the peer does."""
+        if self._session is not None:
+            closing = asyncio.ensure_future(self._session.close())
+            done, _ = await asyncio.wait({closing}, timeout=CLOSE_S)
+            if not done:
+                self._model.abort()
+                await asyncio.wait({closing}, timeout=CLOSE_S)
+            if closing.done() and not closing.cancelled() and closing.exception() is not None:
+                log.debug("closing the connection: %s", type(closing.exception()).__name__)
+            closing.cancel()
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.wait({self._drain}, timeout=CLOSE_S)
+
+    async def _drain_events(self) -> None:
+        # The SDK's queue has no bound. All we use of it came by other ways already; its errors are logged.
+        try:
+            async for event in self._session:
+                if event.type == "error":
+                    log.warning("the voice SDK reports: %s", type(event.error).__name__)
+        except Exception as error:  # noqa: BLE001 - a tool that failed inside the SDK ends this, not the session
+            log.warning("the voice SDK failed: %s", type(error).__name__)
+
+
+def _refusal(error: dict[str, Any]) -> OmnirtError:
+    message = str(error.get("message") or "no reason was given")
+    upstream = upstream_of(error)
+    return OmnirtError("provider_error", f"The provider refused the session: {message}", upstream=upstream)
+
+
+def _silent(what: str) -> OmnirtError:
+    return OmnirtError(
+        "provider_unreachable", f"The provider {what} within {HANDSHAKE_S:g} s; try again later."
+    )
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,283 @@
+"""The provider's events, read into the conversation core: one small function for each kind.
+
+Works on the server's own JSON, because transcripts, speech, usage and the status of a response come only
+there; audio comes decoded, from the SDK. What is unknown is passed over: a new kind of event is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
+
+from msgspec import UNSET
+
+from omnirt.protocol import events as ev
+from omnirt.protocol.types import ErrorInfo, ResponseStatus
+from omnirt.sessions.conversation import Conversation, upstream_of
+from omnirt.sessions.interrupts import barge_in
+from omnirt.sessions.responses import Series, SeriesKind
+from omnirt.sessions.usage import read_usage, transcription_seconds
+
+Raw = Mapping[str, Any]
+Handler = Callable[[Conversation, Raw, float], None]
+
+_RETRYABLE_CODES = frozenset({"rate_limit_exceeded", "server_error", "overloaded", "timeout"})
+_STATUSES: dict[str, ResponseStatus] = {
+    "completed": "completed",
+    "cancelled": "cancelled",
+    "failed": "failed",
+    "incomplete": "incomplete",
+}
+
+
+def server_event(talk: Conversation, raw: Raw, now: float) -> None:
+    """Read one event of the provider."""
+    handler = HANDLERS.get(str(raw.get("type")))
+    if handler is not None:
+        handler(talk, raw, now)
+        talk.sync_state(now)
+
+
+def _session_updated(talk: Conversation, raw: Raw, now: float) -> None:
+    detection = _dig(raw, "session", "audio", "input", "turn_detection")
+    known = isinstance(_dig(raw, "session", "audio", "input"), Mapping)
+    talk.turns.server_vad = isinstance(detection, Mapping) or not known
+    settings: Raw = detection if isinstance(detection, Mapping) else {}
+    talk.turns.creates_response = talk.turns.server_vad and settings.get("create_response") is not False
+    talk.interrupts_on_speech = settings.get("interrupt_response") is not False
+
+
+def _speech_started(talk: Conversation, raw: Raw, now: float) -> None:
+    if not talk.turns.user_speaking:
+        talk.emit(ev.RealtimeInputSpeechStart, now, **_speech(raw, "audio_start_ms"))
+    talk.turns.speech_started()
+    barge_in(talk, now)
+
+
+def _speech_stopped(talk: Conversation, raw: Raw, now: float) -> None:
+    if talk.turns.user_speaking:
+        talk.emit(ev.RealtimeInputSpeechEnd, now, **_speech(raw, "audio_end_ms"))
+    talk.turns.speech_stopped(_id(raw, "item_id"), now)
+    talk.speech_ended_at = now
+
+
+def _committed(talk: Conversation, raw: Raw, now: float) -> None:
+    if talk.turns.user_speaking:
+        talk.emit(ev.RealtimeInputSpeechEnd, now, **_speech(raw, ""))
+    if talk.speech_ended_at is None:
+        talk.speech_ended_at = now
+    talk.turns.committed(_id(raw, "item_id"), now)
+    talk.pump(now)
+
+
+def _timeout_triggered(talk: Conversation, raw: Raw, now: float) -> None:
+    talk.emit(ev.RealtimeInputTimeout, now, **_speech(raw, "audio_end_ms"))
+
+
+def _item(talk: Conversation, raw: Raw, now: float) -> None:
+    item = raw.get("item")
+    if not isinstance(item, Mapping):
+        return
+    seen = talk.items.seen(item, talk.at_ms(now))
+    if seen is not None:
+        talk.item_changed(seen[0], now, new=seen[1])
+
+
+def _item_removed(talk: Conversation, raw: Raw, now: float) -> None:
+    if talk.items.removed(_id(raw, "item_id")):
+        talk.emit(ev.RealtimeItemRemoved, now, item_id=_id(raw, "item_id"))
+
+
+def _item_truncated(talk: Conversation, raw: Raw, now: float) -> None:
+    heard = raw.get("audio_end_ms")
+    changed = talk.items.change(
+        _id(raw, "item_id"), interrupted=True, heard_ms=heard if _int(heard) else UNSET
+    )
+    if changed is not None:
+        talk.item_changed(changed, now, new=False)
+
+
+def _response_created(talk: Conversation, raw: Raw, now: float) -> None:
+    response_id = _dig(raw, "response", "id")
+    if isinstance(response_id, str) and not talk.responses.is_over(response_id):
+        talk.response_started(response_id, now)
+
+
+def _output_item(talk: Conversation, raw: Raw, now: float) -> None:
+    _item(talk, raw, now)
+    item, response = raw.get("item"), talk.responses.running.get(_id(raw, "response_id"))
+    if isinstance(item, Mapping) and response is not None and isinstance(item.get("id"), str):
+        response.items.add(item["id"])
+
+
+def _output_item_done(talk: Conversation, raw: Raw, now: float) -> None:
+    _output_item(talk, raw, now)
+    item = raw.get("item")
+    if (
+        isinstance(item, Mapping)
+        and item.get("type") == "function_call"
+        and item.get("status") == "completed"
+    ):
+        talk.turns.tool_called(str(item.get("call_id")), _id(raw, "response_id"))
+
+
+def _response_done(talk: Conversation, raw: Raw, now: float) -> None:
+    response = raw.get("response")
+    if not isinstance(response, Mapping) or not isinstance(response.get("id"), str):
+        return
+    details = _dig(response, "status_details")
+    details = details if isinstance(details, Mapping) else {}
+    reason, failure = details.get("reason"), details.get("error")
+    fields: dict[str, Any] = {}
+    if isinstance(reason, str):
+        fields["reason"] = reason
+    if isinstance(failure, Mapping):
+        fields["error"] = _failure(talk, failure)
+    status = _STATUSES.get(str(response.get("status")), "completed")
+    if not talk.responses.is_over(response["id"]):
+        # A server that sends nothing but the end still had a response.
+        talk.response_started(response["id"], now)
+    talk.response_ended(response["id"], now, status, read_usage(response.get("usage")), **fields)
+
+
+def _failure(talk: Conversation, error: Raw) -> ErrorInfo:
+    code = error.get("code") or error.get("type")
+    message = error.get("message") or f"The provider ended the response with {code or 'an error'}."
+    return ErrorInfo(
+        kind="provider_error", message=talk.mask(str(message)), code=code if isinstance(code, str) else UNSET
+    )
+
+
+def _audio_done(talk: Conversation, raw: Raw, now: float) -> None:
+    talk.audio_ended(_id(raw, "item_id"), _index(raw), now)
+
+
+def _delta(kind: SeriesKind) -> Handler:
+    def handle(talk: Conversation, raw: Raw, now: float) -> None:
+        response_id, delta = _id(raw, "response_id"), raw.get("delta")
+        if talk.responses.is_over(response_id) or not isinstance(delta, str) or not delta:
+            return
+        response = talk.response_started(response_id, now)
+        response.items.add(_id(raw, "item_id"))
+        _add_delta(talk, Series(_id(raw, "item_id"), _index(raw), kind, "assistant", response_id), delta, now)
+
+    return handle
+
+
+def _done(kind: SeriesKind, member: str) -> Handler:
+    def handle(talk: Conversation, raw: Raw, now: float) -> None:
+        if not talk.responses.is_over(_id(raw, "response_id")):
+            text = raw.get(member)
+            talk.words_done(
+                _id(raw, "item_id"), _index(raw), kind, text if isinstance(text, str) else None, now
+            )
+
+    return handle
+
+
+def _transcription_delta(talk: Conversation, raw: Raw, now: float) -> None:
+    delta = raw.get("delta")
+    if isinstance(delta, str) and delta:
+        _add_delta(talk, Series(_id(raw, "item_id"), _index(raw), "transcript", "user"), delta, now)
+
+
+def _transcription_completed(talk: Conversation, raw: Raw, now: float) -> None:
+    _user_words(talk, raw, now, str(raw.get("transcript") or ""), None)
+    seconds = transcription_seconds(raw.get("usage"))
+    if seconds is not None:
+        talk.count(seconds, now)
+
+
+def _transcription_failed(talk: Conversation, raw: Raw, now: float) -> None:
+    error = raw.get("error")
+    _user_words(talk, raw, now, None, _failure(talk, error if isinstance(error, Mapping) else {}))
+
+
+def _user_words(talk: Conversation, raw: Raw, now: float, text: str | None, error: ErrorInfo | None) -> None:
+    series = Series(_id(raw, "item_id"), _index(raw), "transcript", "user")
+    talk.responses.series.setdefault((series.item_id, series.content_index, "transcript"), series)
+    talk.words_done(series.item_id, series.content_index, "transcript", text, now, error)
+
+
+def _error(talk: Conversation, raw: Raw, now: float) -> None:
+    error = raw.get("error")
+    error = error if isinstance(error, dict) else {}
+    code = str(error.get("code") or "")
+    harmless = talk.turns.refused(str(error.get("event_id") or ""), code, now)
+    if not harmless:
+        message = str(error.get("message") or "The provider reported an error without words.")
+        talk.error(
+            now, "provider_error", message, retryable=code in _RETRYABLE_CODES, upstream=upstream_of(error)
+        )
+    talk.pump(now)
+
+
+def _add_delta(talk: Conversation, series: Series, delta: str, now: float) -> None:
+    talk.responses.delta(series, delta)
+    talk.emit(
+        ev.RealtimeTextDelta if series.kind == "text" else ev.RealtimeTranscriptDelta,
+        now,
+        item_id=series.item_id,
+        content_index=series.content_index,
+        role=series.role,
+        delta=delta,
+    )
+
+
+def _speech(raw: Raw, position: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if isinstance(raw.get("item_id"), str):
+        found["item_id"] = raw["item_id"]
+    if _int(raw.get(position)):
+        found["audio_ms"] = raw[position]
+    return found
+
+
+def _dig(raw: Raw, *path: str) -> Any:
+    value: Any = raw
+    for name in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def _id(raw: Raw, name: str) -> str:
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _index(raw: Raw) -> int:
+    value = raw.get("content_index")
+    return value if _int(value) else 0
+
+
+def _int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+HANDLERS: dict[str, Handler] = {
+    "session.updated": _session_updated,
+    "input_audio_buffer.speech_started": _speech_started,
+    "input_audio_buffer.speech_stopped": _speech_stopped,
+    "input_audio_buffer.committed": _committed,
+    "input_audio_buffer.timeout_triggered": _timeout_triggered,
+    "conversation.item.added": _item,
+    "conversation.item.created": _item,
+    "conversation.item.done": _item,
+    "conversation.item.deleted": _item_removed,
+    "conversation.item.truncated": _item_truncated,
+    "conversation.item.input_audio_transcription.delta": _transcription_delta,
+    "conversation.item.input_audio_transcription.completed": _transcription_completed,
+    "conversation.item.input_audio_transcription.failed": _transcription_failed,
+    "response.created": _response_created,
+    "response.output_item.added": _output_item,
+    "response.output_item.done": _output_item_done,
+    "response.output_audio.done": _audio_done,
+    "response.output_audio_transcript.delta": _delta("transcript"),
+    "response.output_audio_transcript.done": _done("transcript", "transcript"),
+    "response.output_text.delta": _delta("text"),
+    "response.output_text.done": _done("text", "text"),
+    "response.done": _response_done,
+    "error": _error,
+}

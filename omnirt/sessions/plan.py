@@ -1,0 +1,126 @@
+"""What a session is to be, decided before anything is opened: agent, endpoint, settings, formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from omnirt.errors import OmnirtError
+from omnirt.providers.endpoint import Endpoint, resolve
+from omnirt.sessions.services import Services
+from omnirt.specs.graph import Node, resolve_graph
+from omnirt.specs.problems import Place
+from omnirt.specs.realtime import EffectiveRealtime, check_realtime, effective_realtime, merge_realtime
+from omnirt.specs.spec import AgentSpec
+
+if TYPE_CHECKING:
+    from omnirt.sessions.session import SessionOptions
+
+_REALTIME = Place("invalid_params", "$.realtime")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The resolved start of a session; a `session.update` makes a new one."""
+
+    spec: AgentSpec
+    variables: Mapping[str, Any]
+    override: Mapping[str, Any]
+    endpoint: Endpoint
+    realtime: EffectiveRealtime
+
+    @property
+    def input_bytes_per_ms(self) -> int:
+        """48 for PCM16 at 24 kHz, 8 for G.711."""
+        return bytes_per_ms(self.realtime.input.format)
+
+    @property
+    def output_bytes_per_ms(self) -> int:
+        """The same for the agent's audio."""
+        return bytes_per_ms(self.realtime.output.format)
+
+    def check_audio(self, data: bytes) -> None:
+        """Refuse half a sample.
+
+        Raises:
+            OmnirtError: `audio_invalid`.
+        """
+        if self.realtime.input.format == "pcm16" and len(data) % 2:
+            message = f"PCM16 has two bytes a sample, and {len(data)} bytes were sent; nothing was taken."
+            raise OmnirtError("audio_invalid", message)
+
+    def updated(
+        self,
+        services: Services,
+        agent: str | Mapping[str, Any] | None,
+        variables: Mapping[str, Any] | None,
+        realtime: Mapping[str, Any] | None,
+    ) -> Plan:
+        """This plan with another agent, other variables or other settings, member by member.
+
+        Raises:
+            OmnirtError: `agent_not_found`, `agent_invalid`, `invalid_params` for what cannot change live.
+        """
+        spec = self.spec if agent is None else resolve_agent(agent, services)
+        override = merge_realtime(self.override, check_realtime(realtime, _REALTIME))
+        wanted = effective_realtime(merge_realtime(spec.realtime(), override), self.endpoint.model)
+        for side, now, then in (
+            ("input_audio_format", self.realtime.input, wanted.input),
+            ("output_audio_format", self.realtime.output, wanted.output),
+        ):
+            if now != then:
+                raise _REALTIME.at(side).problem("The audio format is fixed for the life of a session")
+        if realtime and "model_name" in realtime:
+            raise _REALTIME.at("model_name").problem("The model is fixed for the life of a session")
+        merged = {**self.variables, **(variables or {})}
+        return replace(self, spec=spec, variables=merged, override=override, realtime=wanted)
+
+
+def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services: Services) -> Plan:
+    """Resolve all that `session.start` says, without opening anything.
+
+    Raises:
+        OmnirtError: `agent_not_found`, `agent_invalid`, `endpoint_unresolved`, `invalid_params`.
+    """
+    spec = resolve_agent(agent, services)
+    override = check_realtime(options.realtime, _REALTIME)
+    settings = merge_realtime(spec.realtime(), override)
+    endpoint = resolve(options.settings or {}, services.config, services.environ, settings.get("model_name"))
+    realtime = effective_realtime(settings, endpoint.model)
+    _check_rate("inputAudio", options.input_rate, realtime.input.sample_rate)
+    _check_rate("outputAudio", options.output_rate, realtime.output.sample_rate)
+    return Plan(spec, dict(options.variables or {}), override, endpoint, realtime)
+
+
+def resolve_agent(agent: str | Mapping[str, Any], services: Services) -> AgentSpec:
+    """The spec, checked with all that it hands over to.
+
+    Raises:
+        OmnirtError: `agent_not_found`, `agent_invalid`; host tools need a host that answers calls.
+    """
+    spec = services.library.resolve(agent)
+    nodes = resolve_graph(spec, services.library, services.library.place_of(spec))
+    if services.call_host is None or not services.answers_tools():
+        _refuse_host_tools(nodes)
+    return spec
+
+
+def bytes_per_ms(audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]) -> int:
+    """Bytes of mono audio a millisecond."""
+    return 48 if audio_format == "pcm16" else 8
+
+
+def _check_rate(member: str, wanted: int | None, rate: int) -> None:
+    if wanted not in (None, rate):
+        place = Place("invalid_params", f"$.{member}.sampleRate")
+        raise place.problem(f"Resampling is not supported yet; this session's rate is {rate} Hz")
+
+
+def _refuse_host_tools(nodes: Mapping[str, Node]) -> None:
+    for node in nodes.values():
+        if node.spec.tools:
+            raise node.place.at("tools").problem(
+                f"The agent {node.spec.name} has host tools, but the host did not say in `initialize` that"
+                " it answers `tool.call` (capabilities.tools)"
+            )

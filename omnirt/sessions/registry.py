@@ -1,0 +1,97 @@
+"""All live sessions of a daemon by id, and the outcome of those that ended lately."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.methods import SessionStartResult, SessionStopResult
+from omnirt.protocol.types import CloseReason, SessionInfo
+from omnirt.sessions.services import Services
+from omnirt.sessions.session import RealtimeSession, SessionOptions
+from omnirt.sessions.sink import EventSink
+
+MAX_SESSIONS = 256
+"""Live sessions of one daemon (`limits.maxSessions`); each costs a socket and about 1 MB."""
+MAX_ENDED = 256
+"""Outcomes kept for a stop that comes after the end."""
+CLOSE_ALL_S = 4.0
+"""A daemon told to go is gone in 5 s."""
+
+
+class Registry:
+    """Starts, finds and ends sessions."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._live: dict[str, RealtimeSession] = {}
+        self._ended: OrderedDict[str, SessionStopResult] = OrderedDict()
+        self._closing: CloseReason | None = None
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def start(
+        self, agent: str | Mapping[str, Any], session_id: str | None, options: SessionOptions, sink: EventSink
+    ) -> tuple[RealtimeSession, asyncio.Future[SessionStartResult]]:
+        """Begin a session; its id is taken from now on.
+
+        Raises:
+            OmnirtError: `session_exists`, `session_limit`, `shutting_down`, and what
+                `RealtimeSession.launch` can tell at once.
+        """
+        if self._closing is not None:
+            raise OmnirtError("shutting_down", "The daemon is ending; it starts no more sessions.")
+        if session_id is not None and session_id in self._live:
+            raise OmnirtError(
+                "session_exists", f"The session {session_id} is live; stop it or choose another id."
+            )
+        if len(self._live) >= MAX_SESSIONS:
+            raise OmnirtError("session_limit", f"{MAX_SESSIONS} sessions are live; stop one first.")
+        session = RealtimeSession(
+            agent, session_id=session_id, options=options, services=self.services, sink=sink
+        )
+        started = session.launch()
+        self._live[session.session_id] = session
+        self._ended.pop(session.session_id, None)
+        session.life.closed.add_done_callback(lambda closed: self._over(session, closed))
+        return session, started
+
+    def get(self, session_id: str) -> RealtimeSession:
+        """A live session.
+
+        Raises:
+            OmnirtError: `session_not_found`.
+        """
+        session = self._live.get(session_id)
+        if session is None:
+            raise OmnirtError("session_not_found", f"No live session has the id {session_id[:128]!r}.")
+        return session
+
+    def outcome(self, session_id: str) -> SessionStopResult | None:
+        """How a session ended that is no longer live."""
+        return None if session_id in self._live else self._ended.get(session_id)
+
+    def list(self) -> list[SessionInfo]:
+        """All live sessions, in the order of their start."""
+        return [session.info() for session in self._live.values()]
+
+    async def close(self, reason: CloseReason) -> None:
+        """End every session, within a time limit; no new one is started."""
+        self._closing = reason
+        ends = []
+        for session in list(self._live.values()):
+            session.life.end(reason)
+            ends.append(session.life.closed)
+        if ends:
+            await asyncio.wait(ends, timeout=CLOSE_ALL_S)
+
+    def _over(self, session: RealtimeSession, closed: asyncio.Future[SessionStopResult]) -> None:
+        self._live.pop(session.session_id, None)
+        if session.life.run.connected and not closed.cancelled():
+            self._ended[session.session_id] = closed.result()
+            while len(self._ended) > MAX_ENDED:
+                self._ended.popitem(last=False)

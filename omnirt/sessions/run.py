@@ -1,0 +1,275 @@
+"""One run of a session: opens all it needs for a plan, and closes it again, in one exit stack."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from omnirt.errors import OmnirtError
+from omnirt.loopback import SimulatorProfile, load_script
+from omnirt.protocol.events import RealtimeError
+from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
+from omnirt.protocol.types import CloseReason, ErrorInfo, Features
+from omnirt.providers.endpoint import Endpoint
+from omnirt.providers.redaction import mask
+from omnirt.sessions import conversation
+from omnirt.sessions.engine import Ended, Engine
+from omnirt.sessions.inbox import Inbox
+from omnirt.sessions.interrupts import interrupt
+from omnirt.sessions.link import ProviderLink
+from omnirt.sessions.plan import Plan
+from omnirt.sessions.playback import Playback
+from omnirt.sessions.services import Services
+from omnirt.sessions.sink import EventSink
+from omnirt.sessions.tools import ToolRunner
+from omnirt.storage import AudioFile, RunInfo, StorageProblem
+
+if TYPE_CHECKING:
+    from omnirt.sessions.session import SessionOptions
+    from omnirt.specs.build import AgentGraph
+
+
+class Run:
+    """The opened parts of one run.
+
+    Args:
+        session_id, run_id: Of this run.
+        plan: What it is to be.
+        options: As the session was started.
+        services: What it borrows.
+        sink: Where its events go.
+        ended: Called when the connection is gone.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        run_id: str,
+        plan: Plan,
+        options: SessionOptions,
+        services: Services,
+        sink: EventSink,
+        ended: Ended,
+    ) -> None:
+        self.plan = plan
+        self.connected = False
+        self.started_at = ""
+        self._endpoint = plan.endpoint
+        self._options = options
+        self._services = services
+        self._sink = sink
+        self._ended = ended
+        identity = conversation.Run(session_id, run_id, plan.realtime.output.format, plan.output_bytes_per_ms)
+        playback = Playback(plan.output_bytes_per_ms, sink.unsent_ms)
+        self.talk = conversation.Conversation(identity, plan.spec.name, playback)
+        self.talk.mask = lambda text: mask(text, self._endpoint.secrets)
+        self._stack = AsyncExitStack()
+        self._graph: AgentGraph
+        self._engine: Engine
+        self._link: ProviderLink
+        self._recorder: Any = None
+
+    # -- opening -----------------------------------------------------------------------------------------
+
+    async def open(self) -> SessionStartResult:
+        """Open everything and wait until the provider answered.
+
+        Raises:
+            OmnirtError: Why not. `abandon` leaves nothing behind then.
+        """
+        await self._services.sdk.load()
+        self._graph = self._build(self.plan)
+        self.talk.started_s = time.monotonic()
+        self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._recorder = await self._services.storage.start_run(
+            self._run_info(), on_problem=self.storage_problem
+        )
+        self._engine = Engine(
+            self.talk,
+            self._sink,
+            self._recorder,
+            raw=self._options.raw,
+            input_bytes_per_ms=self.plan.input_bytes_per_ms,
+            ended=self._ended,
+        )
+        if self._endpoint.provider == "simulator":
+            self._endpoint = await self._simulator(self._endpoint)
+        endpoint = self._endpoint
+        self._engine.agent_tools = self._agent_tools
+        self._engine.overlay = lambda: self.plan.realtime.settings
+        self._engine.tools = self._tools = ToolRunner(
+            self.talk, self._engine.carry_out, self._services.call_host
+        )
+        self._engine.link = self._link = ProviderLink(self._engine, tracing=endpoint.tracing)
+        self._stack.push_async_callback(self._link.close)
+        await self._link.open(self._graph.start, endpoint, self.plan.realtime.settings)
+        warning = await self._engine.handshake.finish(provider=endpoint.provider)
+        return self._connected([*endpoint.warnings, *self._graph.warnings, *([warning] if warning else [])])
+
+    async def _simulator(self, endpoint: Endpoint) -> Endpoint:
+        wanted = endpoint.simulator
+        # Reading and checking a script takes the disk, and a while.
+        script = None if wanted.script is None else await asyncio.to_thread(load_script, wanted.script)
+        loopback = await self._services.simulators.open(SimulatorProfile(script, wanted.speed))
+        self._stack.callback(self._services.simulators.release, loopback)
+        return msgspec.structs.replace(
+            endpoint,
+            url=f"{loopback.url}?{urlencode({'model': endpoint.model})}",
+            headers={"Authorization": f"Bearer {loopback.token}"},
+            secrets=(loopback.token,),
+        )
+
+    def _connected(self, warnings: list[str]) -> SessionStartResult:
+        self.connected = True
+        now = time.monotonic()
+        self.talk.connected(now)
+        for warning in warnings:
+            self.talk.error(now, "provider_error", warning)
+        self._engine.carry_out()
+        plan = self.plan
+        return SessionStartResult(
+            session_id=self.talk.run.session_id,
+            run_id=self.talk.run.run_id,
+            resumed=False,
+            started_at=self.started_at,
+            agent=plan.spec.name,
+            provider=plan.endpoint.provider,
+            model=plan.endpoint.model,
+            input_audio=plan.realtime.input,
+            output_audio=plan.realtime.output,
+            features=Features(
+                interrupt=True, truncate=True, commit=True, text=True, images=True, update=True
+            ),
+        )
+
+    def start_tasks(self, box: Inbox) -> list[asyncio.Task[None]]:
+        """The tasks that carry inputs and events upstream, and the one that watches the clock."""
+        return [
+            asyncio.create_task(self._engine.pump(box), name="omnirt-inputs"),
+            asyncio.create_task(self._engine.send_loop(), name="omnirt-upward"),
+            asyncio.create_task(self._engine.watch(), name="omnirt-watch"),
+        ]
+
+    # -- while it is live --------------------------------------------------------------------------------
+
+    def interrupt(
+        self, item_id: str | None, content_index: int | None, played_ms: int | None
+    ) -> SessionInterruptResult:
+        """Cancel and cut, at once."""
+        done, cut = interrupt(self.talk, time.monotonic(), item_id, content_index, played_ms)
+        self._engine.carry_out()
+        if cut is None:
+            return SessionInterruptResult(interrupted=done)
+        return SessionInterruptResult(interrupted=done, item_id=cut.part.item_id, heard_ms=cut.heard_ms)
+
+    async def apply(self, plan: Plan) -> None:
+        """Make the session what an updated plan says."""
+        try:
+            graph = self._build(plan)
+        except OmnirtError as error:
+            self.tell_error(error, method="session.update")
+            return
+        current = self.talk.agent if plan.spec is self.plan.spec else plan.spec.name
+        self.plan, self._graph = plan, graph
+        self.talk.agent = current
+        await self._link.update_agent(graph.agents[current])
+
+    def tell_error(self, error: OmnirtError, **fields: Any) -> None:
+        """A `realtime.error` that does not end the session."""
+        now = time.monotonic()
+        path = error.facts.get("path")
+        if isinstance(path, str):
+            fields["path"] = path
+        self.talk.error(now, error.kind, error.message, retryable=error.retryable, **fields)
+        self._engine.carry_out()
+
+    def storage_problem(self, problem: StorageProblem) -> None:
+        """Something was not stored; the voice goes on."""
+        now = time.monotonic()
+        if problem.kind == "slow":
+            self.talk.flow(
+                now, "storage", problem.dropped_ms, problem.queued_bytes, problem.item_id, problem.from_ms
+            )
+        else:
+            self.talk.error(now, "storage_failed", problem.message)
+        self._engine.carry_out()
+
+    # -- the end -----------------------------------------------------------------------------------------
+
+    def closing(self, error: ErrorInfo | None) -> None:
+        """Tell that the end has begun, and the error that ends it."""
+        now = time.monotonic()
+        if error is not None:
+            self.talk.emit(
+                RealtimeError, now, kind=error.kind, message=error.message, retryable=False, fatal=True
+            )
+        self.talk.closing(now)
+        self._engine.carry_out()
+
+    async def close_link(self) -> None:
+        """Close the connection; running tools end here."""
+        await self._stack.aclose()
+
+    def close_talk(self, reason: CloseReason, error: ErrorInfo | None) -> int:
+        """End all that is open and tell the end; returns the duration in ms."""
+        now = time.monotonic()
+        self.talk.close(now, reason, error)
+        self._engine.carry_out()
+        return self.talk.at_ms(now)
+
+    async def finish_storage(self, reason: str, duration_ms: int) -> list[AudioFile]:
+        """Make the files final."""
+        ended_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return list(await self._recorder.finish(reason, ended_at, duration_ms))
+
+    async def abandon(self) -> None:
+        """Undo a start that failed."""
+        await self._stack.aclose()
+        if self._recorder is not None:
+            await self._recorder.discard()
+
+    # -- parts -------------------------------------------------------------------------------------------
+
+    def _build(self, plan: Plan) -> AgentGraph:
+        from omnirt.specs.build import build_graph
+
+        return build_graph(
+            plan.spec,
+            self._services.library,
+            variables=plan.variables,
+            run_tool=lambda request: self._tools.run(request),
+            on_handoff=self._handed_off,
+        )
+
+    def _handed_off(self, from_agent: str, to_agent: str) -> None:
+        self.talk.handed_off(from_agent, to_agent, time.monotonic())
+        self._engine.carry_out()
+
+    def _agent_tools(self) -> frozenset[str]:
+        agent = self._graph.agents[self.talk.agent]
+        names = {tool.name for tool in agent.tools}
+        return frozenset(
+            names | {handoff.tool_name for handoff in agent.handoffs if hasattr(handoff, "tool_name")}
+        )
+
+    def _run_info(self) -> RunInfo:
+        plan = self.plan
+        return RunInfo(
+            session_id=self.talk.run.session_id,
+            run_id=self.talk.run.run_id,
+            agent=plan.spec.name,
+            project_slug=plan.spec.project_slug,
+            agent_slug=plan.spec.slug,
+            provider=plan.endpoint.provider,
+            model=plan.endpoint.model,
+            started_at=self.started_at,
+            record=self._options.record,
+            output_format=plan.realtime.output.format,
+            output_rate=plan.realtime.output.sample_rate,
+        )

@@ -1,0 +1,208 @@
+"""The voice SDK's model, wrapped: every hazard of its transport is met here, in this one module.
+
+Importing this module imports the SDK (seconds); the rest of the package imports it late, after the warm-up.
+Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_send_raw_message`, `_websocket`. Where one
+is missing the stock path takes over: a raw message costs 10 ms more, the SDK truncates by its own clock.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from agents import set_tracing_disabled
+from agents.realtime import RealtimeModel, RealtimeModelConfig, RealtimeModelListener
+from agents.realtime.model_events import (
+    RealtimeModelAudioEvent,
+    RealtimeModelEvent,
+    RealtimeModelRawServerEvent,
+)
+from agents.realtime.model_inputs import (
+    RealtimeModelSendEvent,
+    RealtimeModelSendRawMessage,
+    RealtimeModelSendSessionUpdate,
+    RealtimeModelSendToolOutput,
+)
+from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
+from openai.types.realtime import (
+    ConversationItemCreateEvent,
+    ConversationItemTruncateEvent,
+    InputAudioBufferClearEvent,
+    InputAudioBufferCommitEvent,
+    ResponseCancelEvent,
+    ResponseCreateEvent,
+)
+
+PING_INTERVAL_S = 5.0
+"""With the library's own 20 s a half-open peer is noticed after 50 s."""
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""The SDK's 8 MiB end the session on one long item."""
+
+_CLIENT_EVENTS: dict[str, Any] = {
+    "conversation.item.create": ConversationItemCreateEvent,
+    "conversation.item.truncate": ConversationItemTruncateEvent,
+    "input_audio_buffer.clear": InputAudioBufferClearEvent,
+    "input_audio_buffer.commit": InputAudioBufferCommitEvent,
+    "response.cancel": ResponseCancelEvent,
+    "response.create": ResponseCreateEvent,
+}
+
+_WATCHED_ONLY = frozenset(
+    {
+        "input_audio_buffer.speech_started",  # the SDK would truncate by arrival times and cancel unasked
+        "conversation.item.truncated",  # … and retrieve the item, whose audio can pass the frame limit
+        "conversation.item.input_audio_transcription.completed",  # the same
+    }
+)
+_TO_SESSION = frozenset({"turn_started", "turn_ended", "usage", "function_call"})
+"""What the SDK's session needs of the model's events; the rest only fills its unbounded queue."""
+
+
+class Watcher(Protocol):
+    """Gets what the provider sends, at once and in order; nothing waits in the SDK's queue."""
+
+    def on_server_event(self, event: Mapping[str, Any]) -> None:
+        """Every event of the provider as it came; audio deltas too."""
+
+    def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
+        """Decoded audio."""
+
+    def on_broken_frame(self, error: Exception) -> None:
+        """A frame that is no event; the connection goes on."""
+
+    def on_disconnect(self, code: int | None, reason: str) -> None:
+        """The connection is gone; None when there was no close frame."""
+
+    def knows_tool(self, name: str) -> bool:
+        """Whether the active agent has this tool or handoff."""
+
+    def on_unknown_tool(self, tool_call_id: str, name: str, arguments: str) -> str:
+        """The model called a tool that is not there; returns what it is told."""
+
+    def on_tool_output(self, tool_call_id: str, respond: bool) -> None:
+        """A tool's output went upstream."""
+
+    def session_settings(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The settings the SDK wants to send, with ours laid over."""
+
+
+class WatchedModel(RealtimeModel, RealtimeModelListener):
+    """The stock WebSocket model behind a listener of ours that comes first.
+
+    A drop of the connection, a broken frame or an error event never reaches the SDK's session, which would
+    end and lose what is queued: they are the watcher's.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._listeners: list[RealtimeModelListener] = []
+        self._inner = _QuietModel(
+            transport_config={
+                "ping_interval": PING_INTERVAL_S,
+                "ping_timeout": PING_INTERVAL_S,
+                "max_size": MAX_FRAME_BYTES,
+            }
+        )
+        self._inner.add_listener(self)
+
+    async def connect(self, options: RealtimeModelConfig) -> None:
+        """Open the socket and send the settings; does not wait for the provider's answer."""
+        await self._inner.connect(options)
+
+    def add_listener(self, listener: RealtimeModelListener) -> None:
+        """The SDK's session adds itself."""
+        self._listeners.append(listener)
+
+    def remove_listener(self, listener: RealtimeModelListener) -> None:
+        """The SDK's session leaves."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    async def close(self) -> None:
+        """Close the socket; waits for the peer, up to 10 s."""
+        await self._inner.close()
+
+    def abort(self) -> None:
+        """Drop the socket without a word, for a peer that does not answer the close."""
+        transport = getattr(getattr(self._inner, "_websocket", None), "transport", None)
+        if transport is not None:
+            transport.abort()
+
+    async def on_event(self, event: RealtimeModelEvent) -> None:
+        """An event of the stock model: the watcher first, then the SDK's session if it needs it."""
+        match event.type:
+            case "raw_server_event":
+                if isinstance(event.data, dict):
+                    self._watcher.on_server_event(event.data)
+            case "audio":
+                self._watcher.on_audio(event.response_id, event.item_id, event.content_index, event.data)
+            case "exception":
+                self._failed(event.exception)
+            case "end_of_stream":
+                # A clean close: code and reason are nowhere but on the socket.
+                socket = getattr(self._inner, "_websocket", None)
+                code, reason = getattr(socket, "close_code", None), getattr(socket, "close_reason", None)
+                self._watcher.on_disconnect(code, reason or "")
+            case "function_call" if not self._watcher.knows_tool(event.name):
+                told = self._watcher.on_unknown_tool(event.call_id, event.name, event.arguments)
+                output = RealtimeModelSendToolOutput(tool_call=event, output=told, start_response=True)
+                await self.send_event(output)
+            case kind if kind in _TO_SESSION:
+                for listener in list(self._listeners):
+                    await listener.on_event(event)
+
+    async def send_event(self, event: RealtimeModelSendEvent) -> None:
+        """What the SDK's session sends; the follow-up response of a tool is asked for by our own turns."""
+        if isinstance(event, RealtimeModelSendToolOutput):
+            await self._inner.send_event(dataclasses.replace(event, start_response=False))
+            self._watcher.on_tool_output(event.tool_call.call_id, event.start_response)
+            return
+        if isinstance(event, RealtimeModelSendSessionUpdate):
+            settings = self._watcher.session_settings(event.session_settings)
+            event = dataclasses.replace(event, session_settings=dict(settings))  # type: ignore[arg-type] # a TypedDict
+        await self._inner.send_event(event)
+
+    async def send_client_event(self, event: Mapping[str, Any]) -> None:
+        """Send an event of ours past the SDK's response gate, which one unanswered request can block."""
+        send = getattr(self._inner, "_send_raw_message", None)
+        if send is not None:
+            await send(_CLIENT_EVENTS[event["type"]](**event))
+            return
+        other = {name: value for name, value in event.items() if name != "type"}
+        raw = RealtimeModelSendRawMessage(message={"type": event["type"], "other_data": other})
+        await self._inner.send_event(raw)
+
+    def _failed(self, error: Exception) -> None:
+        received = getattr(error, "rcvd", None)
+        if hasattr(error, "rcvd") or isinstance(error, OSError):
+            self._watcher.on_disconnect(getattr(received, "code", None), getattr(received, "reason", ""))
+        else:
+            self._watcher.on_broken_frame(error)
+
+
+class _QuietModel(OpenAIRealtimeWebSocketModel):
+    """The stock model without what we do ourselves: its interruptions by the clock, its retrievals."""
+
+    async def _handle_ws_event(self, event: dict[str, Any]) -> None:
+        kind = event.get("type") if isinstance(event, dict) else None
+        if kind == "response.output_audio.delta":
+            await self._emit_event(RealtimeModelRawServerEvent(data=event))
+            await self._emit_event(
+                RealtimeModelAudioEvent(
+                    data=base64.b64decode(event["delta"], validate=True),
+                    response_id=str(event["response_id"]),
+                    item_id=str(event["item_id"]),
+                    content_index=int(event.get("content_index", 0)),
+                )
+            )
+        elif kind in _WATCHED_ONLY:
+            await self._emit_event(RealtimeModelRawServerEvent(data=event))
+        else:
+            await super()._handle_ws_event(event)
+
+
+def silence_tracing() -> None:
+    """Keep the SDK's trace exporter from talking to the provider behind the user's back."""
+    set_tracing_disabled(True)

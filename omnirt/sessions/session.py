@@ -1,0 +1,252 @@
+"""`RealtimeSession`: one live voice session over the voice SDK, with or without the daemon around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.methods import (
+    SessionInterruptResult,
+    SessionSendAudioResult,
+    SessionStartResult,
+    SessionStopResult,
+)
+from omnirt.protocol.types import (
+    Event,
+    Queues,
+    Result,
+    SessionInfo,
+)
+from omnirt.sessions import inbox
+from omnirt.sessions.life import Life
+from omnirt.sessions.plan import Plan, make_plan
+from omnirt.sessions.services import Services
+from omnirt.sessions.sink import EventSink, QueueSink
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is to be started: the members of `session.start`."""
+
+    variables: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] | None = None
+    realtime: Mapping[str, Any] | None = None
+    record: Literal["assistant", "none"] = "assistant"
+    raw: bool = False
+    input_rate: int | None = None
+    output_rate: int | None = None
+
+
+class RealtimeSession:
+    """A voice session: audio and text in, events out.
+
+    Example:
+        session = RealtimeSession({"name": "greeter"}, settings={"provider": "simulator"})
+        async with session.managed():
+            await session.send_text("Hello")
+            async for event in session.stream_events():
+                ...
+
+    Args:
+        agent: An agent spec as a mapping, or the name of one in the services' library.
+        session_id: 1 to 128 of A-Z a-z 0-9 . _ -; a UUID by default.
+        options: The members of `session.start`; they may be given by keyword instead.
+        services: Shared parts; made for this session alone by default, with `data_dir` for its files.
+        sink: Takes the events; by default a bounded queue that `stream_events` reads.
+    """
+
+    def __init__(
+        self,
+        agent: str | Mapping[str, Any],
+        *,
+        session_id: str | None = None,
+        options: SessionOptions | None = None,
+        services: Services | None = None,
+        sink: EventSink | None = None,
+        data_dir: Path | None = None,
+        **members: Any,
+    ) -> None:
+        self.session_id = session_id or str(uuid.uuid4())
+        self.run_id = str(uuid.uuid4())
+        self.options = options or SessionOptions(**members)
+        self.services = services or Services.standalone(data_dir, os.environ)
+        self._owns_services = services is None
+        self._agent = agent
+        self._queue = QueueSink()
+        self.sink: EventSink = sink or self._queue
+        self._plan: Plan | None = None
+        self._life: Life | None = None
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to connect; `connect` tells the outcome."""
+        self.launch()
+
+    def launch(self) -> asyncio.Future[SessionStartResult]:
+        """Begin to connect; the future has the result, or the reason why not.
+
+        Raises:
+            OmnirtError: At once, for what can be told without connecting: `agent_not_found`, `agent_invalid`,
+                `endpoint_unresolved`, `invalid_params`.
+        """
+        if self._life is None:
+            self._plan = make_plan(self._agent, self.options, self.services)
+            self._life = Life(
+                self.session_id, self.run_id, self._plan, self.options, self.services, self.sink
+            )
+        return self._life.started
+
+    async def connect(self) -> SessionStartResult:
+        """Wait until the provider answered the settings.
+
+        Raises:
+            OmnirtError: Why there is no session; nothing of it is left behind.
+        """
+        return await asyncio.shield(self.launch())
+
+    @property
+    def life(self) -> Life:
+        """The session's task and its futures; only after `launch`."""
+        if self._life is None:
+            raise OmnirtError("session_state", "The session was never started.")
+        return self._life
+
+    async def stop(self, *, force: bool = False) -> SessionStopResult:
+        """End the session, behind the waits for idle sent before unless `force`; always the same result."""
+        waits = [wait.reply for wait in self.life.inbox.waits() if wait.reply is not None]
+        if waits and not force:
+            # Bounded by the waits' own limits; the end of the session answers them too.
+            await asyncio.wait(waits)
+        self.life.end("stopped")
+        return await asyncio.shield(self.life.closed)
+
+    @contextlib.asynccontextmanager
+    async def managed(self) -> AsyncIterator[RealtimeSession]:
+        """Start, connect, and stop at the end of the block."""
+        try:
+            await self.connect()
+            yield self
+        finally:
+            if self._life is not None:
+                await self.stop(force=True)
+            if self._owns_services:
+                await self.services.close()
+
+    async def stream_events(self) -> AsyncIterator[Event]:
+        """The events in order, up to and including `realtime.closed`; one reader (see `QueueSink`)."""
+        async for event in self._queue.events():
+            yield event
+
+    # -- inputs ------------------------------------------------------------------------------------------
+
+    async def send_audio(self, audio: bytes, *, commit: bool = False) -> SessionSendAudioResult:
+        """Queue audio of the session's input format; `commit` ends the turn and asks for a response.
+
+        Raises:
+            OmnirtError: `audio_invalid`, `overloaded` (nothing was taken), `session_state`.
+        """
+        result = await _settled(self.put_audio(audio, commit=commit))
+        assert isinstance(result, SessionSendAudioResult), "an AudioEntry's result"
+        return result
+
+    async def send_text(self, text: str, *, respond: bool = True) -> None:
+        """Send a user text, and ask for a response unless `respond` is false."""
+        await _settled(self.put_message("user", [{"type": "input_text", "text": text}], respond=respond))
+
+    async def interrupt(
+        self, item_id: str | None = None, content_index: int | None = None, played_ms: int | None = None
+    ) -> SessionInterruptResult:
+        """Cancel the response and cut what is unheard; `played_ms` is where the speaker is."""
+        return self.interrupt_now(item_id, content_index, played_ms)
+
+    def interrupt_now(
+        self, item_id: str | None, content_index: int | None, played_ms: int | None
+    ) -> SessionInterruptResult:
+        """The same without awaiting: it never queues behind inputs."""
+        self._check_live()
+        run = self.life.run
+        if not run.connected:
+            return SessionInterruptResult(interrupted=False)
+        return run.interrupt(item_id, content_index, played_ms)
+
+    def playback(self, item_id: str, content_index: int, played_ms: int) -> None:
+        """Take the position of the host's speaker in a part, in ms."""
+        self._check_live()
+        self.life.run.talk.playback.report(item_id, content_index, played_ms)
+
+    def put_audio(self, audio: bytes, *, commit: bool) -> inbox.Reply:
+        """Queue audio; answered on acceptance."""
+        plan = self._check_live()
+        plan.check_audio(audio)
+        return self.life.inbox.put(inbox.AudioEntry(audio, len(audio) // plan.input_bytes_per_ms, commit))
+
+    def put_message(self, role: str, content: list[dict[str, Any]], *, respond: bool) -> inbox.Reply:
+        """Queue a message; answered on acceptance."""
+        self._check_live()
+        item = {"type": "message", "role": role, "content": content}
+        size = sum(len(value) for part in content for value in part.values())
+        event = {"type": "conversation.item.create", "item": item}
+        return self.life.inbox.put(inbox.EventsEntry([event], size=size, ask=respond))
+
+    def put_respond(self, instructions: str | None) -> inbox.Reply:
+        """Queue an ask for a response."""
+        self._check_live()
+        return self.life.inbox.put(inbox.EventsEntry([], ask=True, instructions=instructions))
+
+    def put_clear(self) -> inbox.Reply:
+        """Queue the dropping of uncommitted audio."""
+        self._check_live()
+        return self.life.inbox.put(inbox.EventsEntry([{"type": "input_audio_buffer.clear"}]))
+
+    def put_update(
+        self,
+        agent: str | Mapping[str, Any] | None,
+        variables: Mapping[str, Any] | None,
+        realtime: Mapping[str, Any] | None,
+    ) -> inbox.Reply:
+        """Queue another agent, other variables, or other settings.
+
+        Raises:
+            OmnirtError: `agent_not_found`, `agent_invalid`, `invalid_params`.
+        """
+        plan = self._check_live().updated(self.services, agent, variables, realtime)
+        reply = self.life.inbox.put(inbox.UpdateEntry(lambda: self.life.run.apply(plan)))
+        self._plan = plan
+        return reply
+
+    def put_wait(self, timeout_s: float) -> inbox.Reply:
+        """Queue a wait for idle."""
+        self._check_live()
+        return self.life.inbox.put(inbox.WaitEntry(timeout_s))
+
+    # -- what it is --------------------------------------------------------------------------------------
+
+    def info(self) -> SessionInfo:
+        """The session as `session.get` tells it."""
+        talk, box = self.life.run.talk, self.life.inbox
+        return SessionInfo(
+            session_id=self.session_id,
+            run_id=self.run_id,
+            state=talk.state,
+            agent=talk.agent,
+            started_at=self.life.run.started_at,
+            queues=Queues(input_ms=box.queued_ms, inputs=len(box), output_bytes=self.sink.queued_bytes()),
+            usage=talk.usage,
+        )
+
+    def _check_live(self) -> Plan:
+        if self.life.ending or self._plan is None:
+            raise OmnirtError("session_state", "The session is closing; start another one.")
+        return self._plan
+
+
+async def _settled(reply: inbox.Reply) -> Result:
+    return await reply if isinstance(reply, asyncio.Future) else reply

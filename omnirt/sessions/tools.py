@@ -1,0 +1,136 @@
+"""Runs the tools of a session: one `toolStart` and one `toolEnd` each, and words for the model always."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Protocol
+
+from msgspec import UNSET, Struct
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol import events as ev
+from omnirt.protocol.calls import ToolCallParams, ToolCallResult
+from omnirt.protocol.pending import CallFailed
+from omnirt.protocol.types import ErrorInfo
+from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.items import parse_arguments
+from omnirt.specs.tools import ToolRequest, check_arguments
+
+Status = Literal["completed", "failed", "rejected", "timedOut"]
+
+
+class HostCaller(Protocol):
+    """Asks the host: `await call_host("tool.call", params, timeout_s)` gives the struct of its result.
+
+    Raises CallFailed: no result; its `reason` says why.
+    """
+
+    def __call__(self, method: str, params: Struct, timeout_s: float) -> Awaitable[Struct]: ...
+
+
+class ToolRunner:
+    """Runs tool calls of one session; several at once."""
+
+    def __init__(self, talk: Conversation, told: Callable[[], None], call_host: HostCaller | None) -> None:
+        """`told` is called after events were put into the conversation's outputs."""
+        self._talk = talk
+        self._told = told
+        self._call_host = call_host
+
+    async def run(self, request: ToolRequest) -> str:
+        """Run one call; never raises but when it is cancelled. Returns what the model is told."""
+        started = time.monotonic()
+        arguments = parse_arguments(request.arguments_json)
+        self._start(request.tool_call_id, request.tool_name, arguments, request.agent, started)
+        output: Any = UNSET
+        status: Status = "failed"
+        error: ErrorInfo | None = None
+        try:
+            output = await self._call(request)
+            status = "completed"
+        except OmnirtError as problem:
+            status = "timedOut" if problem.kind == "timed_out" else "failed"
+            error = ErrorInfo(kind=problem.kind, message=problem.message)
+            output = self._words(request, problem)
+        except asyncio.CancelledError:
+            error = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
+            output = error.message
+            raise
+        finally:
+            self._end(request.tool_call_id, request.tool_name, arguments, output, status, started, error)
+        return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+
+    def unknown(self, tool_call_id: str, name: str, arguments_json: str) -> str:
+        """The model called what is not there; it is told so, and goes on talking."""
+        now = time.monotonic()
+        arguments = parse_arguments(arguments_json)
+        told = f"There is no tool named {name}. Answer without it."
+        self._start(tool_call_id, name, arguments, self._talk.agent, now)
+        error = ErrorInfo(
+            kind="not_found", message=f"The model called a tool that the agent does not have: {name}."
+        )
+        self._end(tool_call_id, name, arguments, told, "failed", now, error)
+        return told
+
+    async def _call(self, request: ToolRequest) -> Any:
+        arguments, problem = check_arguments(request.parameters, request.arguments_json)
+        if problem is not None or arguments is None:
+            raise OmnirtError("invalid_params", f"The arguments do not fit the tool: {problem}")
+        if self._call_host is None:
+            raise OmnirtError("session_state", "No host answers tool calls.")
+        params = ToolCallParams(
+            session_id=self._talk.run.session_id,
+            run_id=self._talk.run.run_id,
+            tool_call_id=request.tool_call_id,
+            tool_name=request.tool_name,
+            arguments=arguments,
+            agent=request.agent,
+            timeout_ms=round(request.timeout_s * 1000),
+        )
+        try:
+            answer = await self._call_host("tool.call", params, request.timeout_s)
+        except CallFailed as failed:
+            kind = "timed_out" if failed.reason == "timeout" else "session_state"
+            raise OmnirtError(kind, failed.message) from None
+        assert isinstance(answer, ToolCallResult), "the caller decodes what CALLS names"
+        return answer.output
+
+    @staticmethod
+    def _words(request: ToolRequest, problem: OmnirtError) -> str:
+        if problem.kind == "timed_out":
+            return f"The tool {request.tool_name} did not answer within {request.timeout_s:g} s."
+        return f"The tool {request.tool_name} failed: {problem.message}"
+
+    def _start(self, call_id: str, name: str, arguments: Any, agent: str, now: float) -> None:
+        self._talk.emit(
+            ev.RealtimeToolStart, now, tool_call_id=call_id, tool_name=name, arguments=arguments, agent=agent
+        )
+        self._talk.sync_state(now)
+        self._told()
+
+    def _end(
+        self,
+        call_id: str,
+        name: str,
+        arguments: Any,
+        output: Any,
+        status: Status,
+        started: float,
+        error: ErrorInfo | None,
+    ) -> None:
+        now = time.monotonic()
+        self._talk.emit(
+            ev.RealtimeToolEnd,
+            now,
+            tool_call_id=call_id,
+            tool_name=name,
+            arguments=arguments,
+            output=None if output is UNSET else output,
+            status=status,
+            duration_ms=round((now - started) * 1000),
+            error=UNSET if error is None else error,
+        )
+        self._told()

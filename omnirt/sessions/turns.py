@@ -1,0 +1,191 @@
+"""Whose turn it is: which responses were asked for, are running, or are still owed; when the talk is idle.
+
+The daemon alone issues `response.create`, one at a time and only when no response runs, because the SDK's own
+gate can be blocked for good by one unanswered request. No I/O and no clock: times are seconds of one
+monotonic clock that the caller hands in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+CREATE_TIMEOUT_S = 10.0
+"""A `response.create` that gets neither an answer nor an error in this time is given up."""
+SPEECH_REPORT_S = 2.0
+"""How long after the last audio went upstream the provider may still report speech (PROTOCOL section 3)."""
+VAD_RESPONSE_S = 10.0
+"""How long after the end of speech the provider may take to begin the response it owes."""
+CANCEL_TIMEOUT_S = 5.0
+"""A cancelled response that is not reported done in this time counts as ended."""
+
+
+@dataclass
+class Ask:
+    """One request for a response; `event_id` is set once it went upstream."""
+
+    asked_at: float
+    instructions: str | None = None
+    event_id: str = ""
+    sent_at: float = 0.0
+    cancelled: bool = False
+
+
+@dataclass
+class Turns:
+    """The ledger of asked, running and owed responses of one session."""
+
+    server_vad: bool = True
+    """Whether the provider detects turns by itself."""
+    creates_response: bool = True
+    """Whether the provider answers a detected turn without being asked."""
+    asks: deque[Ask] = field(default_factory=deque)
+    in_flight: Ask | None = None
+    active: str | None = None
+    user_speaking: bool = False
+    tools: dict[str, str] = field(default_factory=dict)
+    """Tool calls without output upstream: tool call id → response id."""
+    cancel_sent: dict[str, float] = field(default_factory=dict)
+    _counter: int = 0
+    _speech_deadline: float = 0.0
+    _owed_until: float = 0.0
+    _vad_item: str = ""
+    _commits: deque[str] = field(default_factory=deque)
+    _vad_committed_at: float | None = None
+
+    def event_id(self, what: str) -> str:
+        """A fresh id for an event of ours, by which its error is known."""
+        self._counter += 1
+        return f"omnirt_{what}_{self._counter}"
+
+    def ask(self, now: float, instructions: str | None = None) -> None:
+        """A response is wanted."""
+        self.asks.append(Ask(now, instructions))
+
+    def next_create(self, now: float) -> Ask | None:
+        """The ask that may go upstream now; the caller sends it."""
+        if self.active is not None or self.in_flight is not None or not self.asks:
+            return None
+        ask = self.asks.popleft()
+        ask.event_id, ask.sent_at = self.event_id("create"), now
+        self.in_flight = ask
+        return ask
+
+    def created(self, response_id: str) -> Ask | None:
+        """`response.created`: the ask that it answers, or None when the provider began by itself."""
+        ask, self.in_flight = self.in_flight, None
+        self.active = response_id
+        if ask is None:
+            self._owed_until = 0.0
+        return ask
+
+    def done(self, response_id: str) -> None:
+        """`response.done`."""
+        self.cancel_sent.pop(response_id, None)
+        if self.active == response_id:
+            self.active = None
+
+    def refused(self, event_id: str, code: str, now: float) -> bool:
+        """An error for an event of ours; True when it is repaired or harmless, so the host is not told."""
+        ask = self.in_flight
+        if ask is not None and ask.event_id == event_id:
+            self.in_flight = None
+            if code == "conversation_already_has_active_response":
+                self.asks.appendleft(ask)
+                return True
+            return False
+        if event_id in self._commits:
+            self._commits.remove(event_id)
+            self._owed_until = 0.0
+            # The provider's own turn detection was quicker: its turn is being answered already.
+            quicker = self._vad_committed_at is not None and now - self._vad_committed_at < VAD_RESPONSE_S
+            return code == "input_audio_buffer_commit_empty" and quicker
+        return event_id.startswith(("omnirt_cancel_", "omnirt_truncate_"))
+
+    def audio_sent(self, now: float) -> None:
+        """Audio went upstream: the provider may report speech for a while."""
+        if self.server_vad:
+            self._speech_deadline = now + SPEECH_REPORT_S
+
+    def commit_sent(self, event_id: str, now: float) -> None:
+        """The host ended the turn. Without turn detection the response is asked for at once."""
+        self._speech_deadline = 0.0
+        if self.server_vad:
+            # Its own detection may commit first: only the provider's answer tells whose turn this becomes.
+            self._commits.append(event_id)
+            self._owed_until = now + VAD_RESPONSE_S
+        else:
+            self.ask(now)
+
+    def cleared(self) -> None:
+        """Uncommitted input was dropped."""
+        self._speech_deadline = 0.0
+
+    def speech_started(self) -> None:
+        """`input_audio_buffer.speech_started`."""
+        self.user_speaking = True
+
+    def speech_stopped(self, item_id: str, now: float) -> None:
+        """`input_audio_buffer.speech_stopped`: from here on the provider owes a response."""
+        self.user_speaking = False
+        self._vad_item = item_id
+        if self.creates_response:
+            self._owed_until = now + VAD_RESPONSE_S
+
+    def committed(self, item_id: str, now: float) -> None:
+        """`input_audio_buffer.committed`, by the provider's turn detection or by our commit."""
+        self.user_speaking = False
+        if item_id == self._vad_item:
+            self._vad_committed_at = now
+        elif self._commits:
+            self._commits.popleft()
+            self._owed_until = 0.0
+            self.ask(now)
+
+    def tool_called(self, tool_call_id: str, response_id: str) -> None:
+        """The model called a tool in a response."""
+        self.tools[tool_call_id] = response_id
+
+    def tool_answered(self, tool_call_id: str, now: float, *, respond: bool) -> None:
+        """A tool's output went upstream; the last one of a response asks for the answer to all of them."""
+        response_id = self.tools.pop(tool_call_id, None)
+        if respond and response_id not in self.tools.values():
+            self.ask(now)
+
+    def cancel_target(self, now: float) -> tuple[str, str] | None:
+        """(response id, event id) to cancel now; an ask in flight is cancelled as it begins."""
+        if self.in_flight is not None:
+            self.in_flight.cancelled = True
+        if self.active is None or self.active in self.cancel_sent:
+            return None
+        self.cancel_sent[self.active] = now
+        return self.active, self.event_id("cancel")
+
+    def overdue(self, now: float) -> tuple[Ask | None, list[str]]:
+        """What was left unanswered too long: an ask (given up here), cancelled responses (to be ended)."""
+        ask = self.in_flight
+        if ask is not None and now - ask.sent_at < CREATE_TIMEOUT_S:
+            ask = None
+        if ask is not None:
+            self.in_flight = None
+        late = [rid for rid, sent in self.cancel_sent.items() if now - sent >= CANCEL_TIMEOUT_S]
+        return ask, late
+
+    def deadline(self) -> float | None:
+        """When `overdue` has something to say, unless something happens before."""
+        times = [sent + CANCEL_TIMEOUT_S for sent in self.cancel_sent.values()]
+        if self.in_flight is not None:
+            times.append(self.in_flight.sent_at + CREATE_TIMEOUT_S)
+        return min(times, default=None)
+
+    def thinking(self) -> bool:
+        """Whether a response is asked for or running, or a tool runs."""
+        return bool(self.asks or self.in_flight or self.active or self.tools)
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing is running, asked for or owed."""
+        return not self.thinking() and not self.user_speaking and now >= self.idle_after()
+
+    def idle_after(self) -> float:
+        """The time until which the provider may still begin something by itself."""
+        return max(self._speech_deadline, self._owed_until)
