@@ -46,7 +46,7 @@ class SdkLoader:
         gc.disable()
         problem: Exception | None = None
         try:
-            pass
+            import omnirt.sessions.sdk  # noqa: F401 - imported for the sake of later imports
         except Exception as error:  # noqa: BLE001 - told to whoever waits
             problem = error
         finally:
