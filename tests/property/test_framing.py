@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omnirt.protocol.framing import FrameDecoder, Framed, FramingChoice, Problem, encode_frame
+from omnirt.protocol.framing import Framed, FrameDecoder, Framing, FramingChoice, Problem, encode_frame
 
 LIMIT = 48
 
 _pieces = st.sampled_from(
     [
-        b"{}", b'{"a":1}', b"[1]", b"\n", b"\r\n", b"\r", b" ", b"\xef\xbb\xbf", b"C", b"c", b"x" * 47, b"x" * 48,
-        b"x" * 49, b"x" * 300, b"Content-Length: 2\r\n\r\n", b"content-length:7\n\n", b"Content-Length: 50\r\n\r\n",
-        b"Content-Length: 48\r\n\r\n", b"Content-Length: abc\r\n\r\n", b"Content-Length:", b"Content-Type: json\r\n",
-        b"Content-Length: 0\r\n\r\n", b"Content-Length: 9999999999999999\r\n\r\n", b"\r\n\r\n", b"\n\n", b":", b"}",
+        b"{}",
+        b'{"a":1}',
+        b"[1]",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b" ",
+        b"\xef\xbb\xbf",
+        b"C",
+        b"c",
+        b"x" * 47,
+        b"x" * 48,
+        b"x" * 49,
+        b"x" * 300,
+        b"Content-Length: 2\r\n\r\n",
+        b"content-length:7\n\n",
+        b"Content-Length: 50\r\n\r\n",
+        b"Content-Length: 48\r\n\r\n",
+        b"Content-Length: abc\r\n\r\n",
+        b"Content-Length:",
+        b"Content-Type: json\r\n",
+        b"Content-Length: 0\r\n\r\n",
+        b"Content-Length: 9999999999999999\r\n\r\n",
+        b"\r\n\r\n",
+        b"\n\n",
+        b":",
+        b"}",
     ]
-)  # fmt: skip
+)
 _streams = st.lists(_pieces | st.binary(max_size=8), max_size=20).map(b"".join)
 _choices = st.sampled_from(("auto", "lines", "headers"))
 
@@ -31,7 +56,7 @@ def decode(chunks: list[bytes], choice: FramingChoice) -> list[Framed]:
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 @given(_streams, _choices, st.lists(st.integers(0, 400), max_size=8))
@@ -69,9 +94,8 @@ _messages = st.lists(
 
 
 @given(_messages, st.sampled_from(("lines", "headers")))
-def test_what_was_framed_is_read_back(messages: list[bytes], framing: str) -> None:
-    choice: FramingChoice = "lines" if framing == "lines" else "headers"
-    stream = b"".join(encode_frame(choice, m) for m in messages)
+def test_what_was_framed_is_read_back(messages: list[bytes], framing: Framing) -> None:
+    stream = b"".join(encode_frame(framing, m) for m in messages)
     assert decode([stream], "auto") == messages
 
 
