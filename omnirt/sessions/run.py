@@ -110,7 +110,7 @@ class Run:
         self._stack.push_async_callback(self._link.close)
         await self._link.open(self._graph.start, endpoint, self.plan.realtime.settings)
         warning = await self._engine.handshake.finish(provider=endpoint.provider)
-        return self._connected([*endpoint.warnings, *self._graph.warnings, *([warning] if warning else [])])
+        return self._connected(warning)
 
     async def _simulator(self, endpoint: Endpoint) -> Endpoint:
         wanted = endpoint.simulator
@@ -125,12 +125,14 @@ class Run:
             secrets=(loopback.token,),
         )
 
-    def _connected(self, warnings: list[str]) -> SessionStartResult:
+    def _connected(self, silent_update: str | None) -> SessionStartResult:
         self.connected = True
         now = time.monotonic()
         self.talk.connected(now)
-        for warning in warnings:
+        for warning in [*self._endpoint.warnings, *([silent_update] if silent_update else [])]:
             self.talk.error(now, "provider_error", warning)
+        for warning in self._graph.warnings:
+            self.talk.error(now, "agent_invalid", warning)
         self._engine.carry_out()
         plan = self.plan
         return SessionStartResult(
@@ -144,7 +146,12 @@ class Run:
             input_audio=plan.realtime.input,
             output_audio=plan.realtime.output,
             features=Features(
-                interrupt=True, truncate=True, commit=True, text=True, images=True, update=True
+                interrupt=True,
+                truncate=True,
+                commit=True,
+                text=True,
+                images=True,
+                update=silent_update is None,
             ),
         )
 
