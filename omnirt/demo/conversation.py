@@ -126,11 +126,10 @@ class Conversation:
 
     async def _ask_about_the_weather(self) -> None:
         self._speak(load_clip(HERE / "audio" / "weather.wav"))
-        await self._until(lambda: "completed" in self._follower.facts.tools_ended, "the tool call")
-        heard = self._follower.facts.answers
-        await self._until(
-            lambda: self._follower.facts.answers > heard and self._speaker.is_silent(), "the weather"
-        )
+        facts = self._follower.facts
+        await self._until(lambda: "completed" in facts.tools_ended, "the tool call")
+        # One answer before the tool ("let me look that up"), one with what it gave.
+        await self._until(lambda: facts.answers >= 2 and self._speaker.is_silent(), "the weather")
 
     async def _interrupt_a_story(self, session: Session) -> float:
         parts = len(self._speaker.parts)

@@ -169,7 +169,7 @@ class Follower:
         )
 
     def _response_end(self, event: e.RealtimeResponseEnd) -> None:
-        if event.response_id in self._with_audio:
+        if event.response_id in self._with_audio and event.status == "completed":
             self.facts.answers += 1
         latency = event.latency
         figures: dict[str, object] = {}

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import statistics
 import wave
+from pathlib import Path
 
 from omnirt.demo.conversation import Result
 from omnirt.demo.events import Timeline
@@ -23,13 +24,18 @@ PLAYERS = (
 
 def verdict(timeline: Timeline, result: Result, exit_code: int | None) -> int:
     """Tells what was left and how it went; 0 when nothing is missing."""
-    for file in result.stopped.files:
+    files = result.stopped.files
+    if files:
+        timeline.add("host", "folder", f"left in {Path(files[0].path).parent}/")
+    for file in files:
+        path = Path(file.path)
         seconds = file.duration_ms / 1000
         timeline.add(
-            "host", "file", f"{file.path} ({seconds:.1f} s)", path=file.path, durationMs=file.duration_ms
+            "host", "file", f"  {path.name} ({seconds:.1f} s)", path=file.path, durationMs=file.duration_ms
         )
-    if result.stopped.files:
-        timeline.add("host", "play", f"play it: {play_command(result.stopped.files[-1].path)}")
+    if files:
+        longest = max(files, key=lambda file: file.duration_ms)
+        timeline.add("host", "play", f"hear one: {play_command(longest.path)}")
     problems = missing(result, exit_code)
     for problem in problems:
         timeline.add("host", "missing", problem)
