@@ -90,6 +90,20 @@ def build_graph(
     return graph
 
 
+def sdk_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Effective settings (`EffectiveRealtime.settings`) as the SDK takes them.
+
+    One of them it wants as an object of its own: a plain `tool_choice` table goes out as it should, but with a
+    page of warnings that quotes the whole session.
+    """
+    choice = settings.get("tool_choice")
+    if not isinstance(choice, Mapping):
+        return dict(settings)
+    from openai.types.responses import ToolChoiceFunction
+
+    return {**settings, "tool_choice": ToolChoiceFunction(type="function", name=choice["name"])}
+
+
 def render_instructions(node: Node, variables: Mapping[str, Any] | None) -> tuple[str, tuple[str, ...]]:
     """The instructions of an agent, and the names that were missing."""
     spec = node.spec

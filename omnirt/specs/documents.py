@@ -40,7 +40,7 @@ def read_document(path: Path, place: Place) -> object:
             value = _json(text, place)
         case _:
             value = _yaml(text, place)
-    return _plain(value, place)
+    return plain(value, place)
 
 
 def read_text(path: Path, limit: int, place: Place) -> str:
@@ -78,8 +78,8 @@ def _json(text: str, place: Place) -> object:
 def _yaml(text: str, place: Place) -> object:
     import yaml
 
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is None:
             return None
@@ -95,8 +95,6 @@ def _yaml(text: str, place: Place) -> object:
         raise place.problem(
             f"No YAML: {str(error).splitlines()[0] if str(error) else 'unreadable'}"
         ) from None
-    finally:
-        loader.dispose()
 
 
 def _weigh(root: yaml.Node, place: Place) -> None:
@@ -134,7 +132,7 @@ def _weigh(root: yaml.Node, place: Place) -> None:
     weight(root)
 
 
-def _plain(value: object, place: Place, depth: int = 0) -> object:
+def plain(value: object, place: Place, depth: int = 0) -> object:
     """`value` with nothing in it but what JSON has; dates become their ISO text."""
     if depth > MAX_DEPTH:
         raise place.problem(f"Nested deeper than {MAX_DEPTH}")
@@ -148,11 +146,11 @@ def _plain(value: object, place: Place, depth: int = 0) -> object:
         case datetime.date() | datetime.time():  # a datetime is a date
             return value.isoformat()
         case list():
-            return [_plain(member, place.at(index), depth + 1) for index, member in enumerate(value)]
+            return [plain(member, place.at(index), depth + 1) for index, member in enumerate(value)]
         case dict():
             for name in value:
                 if not isinstance(name, str):
                     raise place.problem(f"The member name `{name}` is no string: put it in quotes")
-            return {name: _plain(member, place.at(name), depth + 1) for name, member in value.items()}
+            return {name: plain(member, place.at(name), depth + 1) for name, member in value.items()}
         case _:
             raise place.problem(f"A {type(value).__name__} can't stand here")

@@ -36,7 +36,7 @@ MAX_TAGS: Final = 4_000
 """`{{` and `{%` in one template: compiling costs about 50 µs each."""
 MAX_STEPS: Final = 20_000
 """Steps of all loops, calls and filters together."""
-MAX_SECONDS: Final = 2.0
+MAX_SECONDS: Final = 1.0
 """A second line of defence behind the steps, looked at with each of them."""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from omnirt.specs.documents import plain
 from omnirt.specs.problems import Place, convert
 from omnirt.specs.realtime import HINTS, Flat, flatten
 from omnirt.specs.realtime_settings import RealtimeSettings, member_names
@@ -105,13 +106,14 @@ def parse_spec(document: object, place: Place | None = None) -> AgentSpec:
     """The spec in a document.
 
     Args:
-        document: What JSON, TOML or YAML gave.
+        document: What JSON, TOML or YAML gave, or a program.
         place: Where it stands; by default `agent_invalid` at `$`.
 
     Raises:
         OmnirtError: `agent_invalid` with the path of the first problem.
     """
     place = place or Place()
+    document = plain(document, place)
     _refuse_not_yet(document, place)
     names = frozenset(AgentSpec.__struct_fields__) | frozenset(HostTool.__struct_fields__) | member_names()
     hints = {
