@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omnirt.protocol.schema import documents, render, struct_document
+from omnirt.protocol.schema_parts import Schema
+from omnirt.providers.settings import ConnectionSettings
 from omnirt.specs import AgentSpec
 
 
 def run(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code: 1 when the files of `--check` are stale."""
-    agent = struct_document("agent", "An agent, in a file or inline", AgentSpec)
-    files = {name: render(document) for name, document in {**documents(), "agent.json": agent}.items()}
+    files = {name: render(document) for name, document in _documents().items()}
     args = _parser(files).parse_args(argv)
     if args.write is not None:
         return _write(args.write, files)
@@ -22,6 +23,17 @@ def run(argv: Sequence[str]) -> int:
         return _check(args.check, files)
     sys.stdout.write(files[f"{args.name}.json"])
     return 0
+
+
+def _documents() -> dict[str, Schema]:
+    """Those of the wire, and what stands in the open members `agent` and `settings`."""
+    return {
+        **documents(),
+        "agent.json": struct_document("agent", "An agent, in a file or inline", AgentSpec),
+        "settings.json": struct_document(
+            "settings", "Where the model is, and how to reach it", ConnectionSettings
+        ),
+    }
 
 
 def _parser(files: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -16,6 +16,8 @@ from omnirt.protocol.calls import CALLS
 from omnirt.protocol.events import EVENTS
 from omnirt.protocol.methods import METHODS
 from omnirt.protocol.types import Event
+from omnirt.providers.settings import ConnectionSettings
+from omnirt.settings import OPTIONS
 from omnirt.specs.spec import NOT_YET, parse_spec
 from tests.support import documents
 from tests.support.documents import PAGES, ROOT, Block
@@ -71,6 +73,13 @@ def test_the_pages_name_no_method_notification_or_call_that_does_not_exist() -> 
         text = page.read_text(encoding="utf-8").split("## Not in this version")[0]
         unknown = set(named.findall(text)) - set(TABLES) - {"rpc.dispatch", "rpc.lanes", "agent.json"}
         assert unknown == set(), page.name
+
+
+def test_the_protocol_page_tells_every_setting_and_flag() -> None:
+    told = words(PROTOCOL.read_text(encoding="utf-8").split("## Settings")[1])
+    assert set(ConnectionSettings.__struct_fields__) <= told
+    flags = {name.replace("_", "-") for name in OPTIONS if name != "tape"} | {"no-code"}
+    assert {flag for flag in flags if f"--{flag}" not in PROTOCOL.read_text(encoding="utf-8")} == set()
 
 
 def test_what_a_spec_refuses_for_now_is_told() -> None:
