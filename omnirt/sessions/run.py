@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from omnirt.errors import OmnirtError
-from omnirt.loopback import SimulatorProfile, load_script
+from omnirt.loopback import Script, SimulatorProfile, load_script
 from omnirt.protocol.events import RealtimeError
 from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Features
@@ -22,7 +22,7 @@ from omnirt.sessions import conversation
 from omnirt.sessions.engine import Ended, Engine
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.interrupts import interrupt
-from omnirt.sessions.link import ProviderLink
+from omnirt.sessions.link import ProviderLink, refusal
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.playback import Playback
 from omnirt.sessions.services import Services
@@ -97,6 +97,7 @@ class Run:
             raw=self._options.raw,
             input_bytes_per_ms=self.plan.input_bytes_per_ms,
             ended=self._ended,
+            refused=lambda error: refusal(error, self._endpoint),
         )
         if self._endpoint.provider == "simulator":
             self._endpoint = await self._simulator(self._endpoint)
@@ -115,7 +116,7 @@ class Run:
     async def _simulator(self, endpoint: Endpoint) -> Endpoint:
         wanted = endpoint.simulator
         # Reading and checking a script takes the disk, and a while.
-        script = None if wanted.script is None else await asyncio.to_thread(load_script, wanted.script)
+        script = None if wanted.script is None else await asyncio.to_thread(_load_script, wanted.script)
         loopback = await self._services.simulators.open(SimulatorProfile(script, wanted.speed))
         self._stack.callback(self._services.simulators.release, loopback)
         return msgspec.structs.replace(
@@ -280,3 +281,13 @@ class Run:
             output_format=plan.realtime.output.format,
             output_rate=plan.realtime.output.sample_rate,
         )
+
+
+def _load_script(source: str | dict[str, Any]) -> Script:
+    try:
+        return load_script(source)
+    except OmnirtError as error:
+        path = error.facts.get("path")
+        if isinstance(source, dict) and isinstance(path, str):
+            error.facts["path"] = f"$.settings.simulator.script{path.removeprefix('$')}"
+        raise
