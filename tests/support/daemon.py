@@ -61,6 +61,7 @@ class Daemon:
         self.stdout = b""
         """Everything on stdout so far, as it came."""
         self.stderr = b""
+        self._stderr_grew = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -159,6 +160,13 @@ class Daemon:
                 return message
             self._set_aside.append(message)
 
+    async def wait_stderr(self, matches: Callable[[bytes], bool]) -> None:
+        """Returns once everything written to stderr so far matches."""
+        async with asyncio.timeout(WAIT_S):
+            while not matches(self.stderr):
+                self._stderr_grew.clear()
+                await self._stderr_grew.wait()
+
     def close_stdin(self) -> None:
         """The host has nothing more to say."""
         assert self._process.stdin is not None
@@ -208,6 +216,7 @@ class Daemon:
         assert self._process.stderr is not None
         while data := await self._process.stderr.read(65536):
             self.stderr += data
+            self._stderr_grew.set()
 
 
 _END = object()
