@@ -49,6 +49,7 @@ class Engine:
         raw: Whether the provider's events are passed on as they come.
         input_bytes_per_ms: Of the host's audio.
         ended: Called when the connection is gone.
+        refused: Makes of a provider's error at the start the one that the host gets.
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class Engine:
         raw: bool,
         input_bytes_per_ms: int,
         ended: Ended,
+        refused: Callable[[Mapping[str, Any]], OmnirtError],
     ) -> None:
         self.talk = talk
         self.link: ProviderLink
         self.tools: ToolRunner
-        self.handshake = Handshake()
+        self.handshake = Handshake(refused)
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
         self.overlay: Callable[[], Mapping[str, Any]] = dict
         self._sink = sink

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from omnirt.errors import OmnirtError
-from omnirt.providers.connect_errors import explain
+from omnirt.providers.connect_errors import explain, upstream_error
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.settings import TracingSettings
-from omnirt.sessions.conversation import upstream_of
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
@@ -32,9 +31,14 @@ CLOSE_S = 1.0
 
 
 class Handshake:
-    """What the provider answered to the connection and the settings."""
+    """What the provider answered to the connection and the settings.
 
-    def __init__(self) -> None:
+    Args:
+        explain: Makes of the provider's own error the one that a host gets.
+    """
+
+    def __init__(self, explain: Callable[[Mapping[str, Any]], OmnirtError]) -> None:
+        self._explain = explain
         loop = asyncio.get_running_loop()
         self._created: asyncio.Future[None] = loop.create_future()
         self._updated: asyncio.Future[None] = loop.create_future()
@@ -54,7 +58,7 @@ class Handshake:
                 _resolve(self._updated)
             case "error":
                 error = event.get("error")
-                self.fail(_refusal(error if isinstance(error, dict) else {}))
+                self.fail(self._explain(error if isinstance(error, Mapping) else {}))
 
     def fail(self, error: OmnirtError) -> None:
         """The provider refused, or the connection went away."""
@@ -169,10 +173,15 @@ class ProviderLink:
             log.warning("the voice SDK failed: %s", type(error).__name__)
 
 
-def _refusal(error: dict[str, Any]) -> OmnirtError:
-    message = str(error.get("message") or "no reason was given")
-    upstream = upstream_of(error)
-    return OmnirtError("provider_error", f"The provider refused the session: {message}", upstream=upstream)
+def refusal(error: Mapping[str, Any], endpoint: Endpoint) -> OmnirtError:
+    """The error of a session that the provider refuses after it let the connection in."""
+    type_, code, message = (error.get(name) for name in ("type", "code", "message"))
+    return upstream_error(
+        endpoint,
+        type_=type_ if isinstance(type_, str) else None,
+        code=code if isinstance(code, str) else None,
+        message=message if isinstance(message, str) else None,
+    )
 
 
 def _silent(what: str) -> OmnirtError:

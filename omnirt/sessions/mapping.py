@@ -205,7 +205,7 @@ def _error(talk: Conversation, raw: Raw, now: float) -> None:
     code = str(error.get("code") or "")
     harmless = talk.turns.refused(str(error.get("event_id") or ""), code, now)
     if not harmless:
-        message = str(error.get("message") or "The provider reported an error without words.")
+        message = talk.mask(str(error.get("message") or "The provider reported an error without words."))
         talk.error(
             now, "provider_error", message, retryable=code in _RETRYABLE_CODES, upstream=upstream_of(error)
         )

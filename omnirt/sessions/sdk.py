@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, cast
 
 from agents import set_tracing_disabled
 from agents.realtime import RealtimeModel, RealtimeModelConfig, RealtimeModelListener
+from agents.realtime.config import RealtimeSessionModelSettings
 from agents.realtime.model_events import (
     RealtimeModelAudioEvent,
     RealtimeModelEvent,
@@ -34,6 +35,10 @@ from openai.types.realtime import (
     ResponseCancelEvent,
     ResponseCreateEvent,
 )
+
+from omnirt.specs.build import sdk_settings
+
+Settings: TypeAlias = RealtimeSessionModelSettings
 
 PING_INTERVAL_S = 5.0
 """With the library's own 20 s a half-open peer is noticed after 50 s."""
@@ -109,7 +114,8 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
 
     async def connect(self, options: RealtimeModelConfig) -> None:
         """Open the socket and send the settings; does not wait for the provider's answer."""
-        await self._inner.connect(options)
+        settings = sdk_settings(options.get("initial_model_settings", {}))
+        await self._inner.connect({**options, "initial_model_settings": cast("Settings", settings)})
 
     def add_listener(self, listener: RealtimeModelListener) -> None:
         """The SDK's session adds itself."""
@@ -160,8 +166,8 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
             self._watcher.on_tool_output(event.tool_call.call_id, event.start_response)
             return
         if isinstance(event, RealtimeModelSendSessionUpdate):
-            settings = self._watcher.session_settings(event.session_settings)
-            event = dataclasses.replace(event, session_settings=dict(settings))  # type: ignore[arg-type] # a TypedDict
+            settings = sdk_settings(self._watcher.session_settings(event.session_settings))
+            event = dataclasses.replace(event, session_settings=cast("Settings", settings))
         await self._inner.send_event(event)
 
     async def send_client_event(self, event: Mapping[str, Any]) -> None:
