@@ -1,0 +1,276 @@
+"""Hazards of the voice SDK before the first word: keys, models, unread answers, dropped settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omnirt.errors import OmnirtError
+from omnirt.sessions import link
+from tests.support.daemon import driven
+from tests.support.provider import Provider
+from tests.support.provider_events import error
+from tests.support.talks import AGENT, KEY, Heard, bare_talk, of_type, omnirt_talk, simulator
+
+
+class TestHeadersHideTheKey:
+    """With `headers`, even empty ones, the SDK sends no `Authorization`."""
+
+    @driven
+    async def test_bare_a_key_beside_headers_is_not_sent(self) -> None:
+        from websockets.exceptions import InvalidStatus
+
+        async with simulator() as endpoint:
+            with pytest.raises(InvalidStatus) as refused:
+                async with bare_talk(endpoint.url, key=endpoint.token, headers={"X-Trace": "1"}):
+                    pass
+            assert refused.value.response.status_code == 401
+
+    @driven
+    async def test_omnirt_sends_both(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider:
+            settings = {
+                "provider": "compatible",
+                "openai_realtime_url": provider.url,
+                "openai_api_key": KEY,
+                "headers": {"X-Trace": "1"},
+            }
+            async with omnirt_talk(tmp_path, settings=settings):
+                headers = provider.requests[0].headers
+                assert headers["Authorization"] == f"Bearer {KEY}"
+                assert headers["X-Trace"] == "1"
+
+
+class TestAKeyWithALineBreak:
+    """A key with a line break cannot be a header, and the WebSocket library logs it in full."""
+
+    KEY = "sk-very-secret\n"
+
+    @driven
+    async def test_bare_the_log_has_the_key(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        async with Provider.open() as provider:
+            with pytest.raises(Exception):  # noqa: B017 - which one depends on the library's version
+                async with bare_talk(provider.url, key=self.KEY):
+                    pass
+        assert "sk-very-secret" in caplog.text
+
+    @driven
+    async def test_omnirt_refuses_it_and_says_nothing_of_it(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        settings = {"provider": "openai", "openai_api_key": self.KEY}
+        with pytest.raises(OmnirtError) as refused:
+            async with omnirt_talk(tmp_path, settings=settings):
+                pass
+        assert refused.value.kind == "invalid_params"
+        assert "sk-very-secret" not in caplog.text + str(refused.value.data) + refused.value.message
+
+
+class TestTheModelOfTheUrl:
+    """The URL is used as it is, but the settings always carry a model, the SDK's own by default."""
+
+    @driven
+    async def test_bare_url_and_settings_disagree(self) -> None:
+        async with Provider.open() as provider, bare_talk(f"{provider.url}?model=mine"):
+            update = await provider.expect("session.update")
+            assert provider.requests[0].path.endswith("?model=mine")
+            assert update["session"]["model"] != "mine"
+
+    @driven
+    async def test_omnirt_says_the_same_in_both(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, f"{provider.url}?model=mine"):
+            update = await provider.expect("session.update")
+            assert update["session"]["model"] == "mine"
+
+
+class TestARefusedSession:
+    """The SDK is connected once it has sent the settings; the answer comes later, or never."""
+
+    @driven
+    async def test_bare_a_refusal_comes_after_the_success(self) -> None:
+        async with Provider.open(answers=False) as provider, bare_talk(provider.url) as session:
+            await provider.expect("session.update")
+            events = Heard(session.__aiter__())
+            await provider.send(error("no such voice", event_id=None))
+            await events.first(of_type("error"))
+            await events.stop()
+
+    @driven
+    async def test_bare_a_silent_provider_is_a_success_too(self) -> None:
+        async with Provider.open(answers=False) as provider, bare_talk(provider.url):
+            await provider.expect("session.update")
+
+    @driven
+    async def test_omnirt_fails_to_start_with_the_refusal(self, tmp_path: Path) -> None:
+        refusal = error(f"no such voice for {KEY}", event_id=None, code="invalid_value")
+        async with Provider.open(answers=False) as provider:
+            await _refused(tmp_path, provider, refusal, "provider_error")
+
+    @driven
+    async def test_omnirt_tells_a_refused_key_as_such(self, tmp_path: Path) -> None:
+        refusal = error(f"Incorrect API key provided: {KEY}", event_id=None, code="invalid_api_key")
+        async with Provider.open(answers=False) as provider:
+            await _refused(tmp_path, provider, refusal, "auth_failed")
+
+    @driven
+    async def test_omnirt_fails_to_start_on_silence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            link, "HANDSHAKE_S", 0.5
+        )  # ten seconds for a host; the test needs not wait so long
+        async with Provider.open(answers=False) as provider:
+            with pytest.raises(OmnirtError) as failed:
+                async with omnirt_talk(tmp_path, provider.url):
+                    pass
+        assert failed.value.kind == "provider_unreachable"
+
+
+async def _refused(folder: Path, provider: Provider, refusal: dict[str, Any], kind: str) -> None:
+    """A start that fails by this event of the provider, with this kind of error, and tells no key."""
+
+    async def answer() -> None:
+        await provider.expect("session.update")
+        await provider.send(refusal)
+
+    answering = asyncio.create_task(answer())
+    with pytest.raises(OmnirtError) as failed:
+        async with omnirt_talk(folder, provider.url):
+            pass
+    await answering
+    assert failed.value.kind == kind
+    assert KEY not in failed.value.message + str(failed.value.data)
+
+
+class TestARefusedHandshake:
+    """A refused WebSocket is the library's own exception, with the provider's whole answer in it."""
+
+    @driven
+    async def test_bare_the_librarys_exception_comes_through(self) -> None:
+        from websockets.exceptions import InvalidStatus
+
+        async with simulator() as endpoint:
+            with pytest.raises(InvalidStatus):
+                async with bare_talk(endpoint.url, key="sk-wrong"):
+                    pass
+
+    @driven
+    async def test_omnirt_says_what_it_means(self, tmp_path: Path) -> None:
+        async with simulator() as endpoint:
+            with pytest.raises(OmnirtError) as refused:
+                async with omnirt_talk(tmp_path, endpoint.url):
+                    pass
+        assert refused.value.kind == "auth_failed"
+
+
+DROPPED: list[tuple[dict[str, Any], str]] = [
+    ({"temperature": 0.7}, "temperature"),
+    ({"input_audio_format": {"type": "audio/pcm", "rate": 16000}}, "input_audio_format"),
+    ({"output_audio_format": "opus"}, "output_audio_format"),
+    ({"truncation": "disabled"}, "truncation"),
+]
+
+
+class TestDroppedSettings:
+    """What the SDK does not know it drops: the session runs, with something else than was asked for."""
+
+    @pytest.mark.parametrize(("settings", "member"), DROPPED, ids=[member for _, member in DROPPED])
+    def test_bare_it_is_not_sent(self, settings: dict[str, Any], member: str) -> None:
+        @driven
+        async def talk() -> None:
+            async with Provider.open() as provider, bare_talk(provider.url, settings=settings):
+                update = await provider.expect("session.update")
+                sent = str(update["session"])
+                assert member not in sent
+                assert "16000" not in sent
+                assert "opus" not in sent
+
+        talk()
+
+    @pytest.mark.parametrize(("settings", "member"), DROPPED, ids=[member for _, member in DROPPED])
+    def test_omnirt_refuses_it_by_name(self, tmp_path: Path, settings: dict[str, Any], member: str) -> None:
+        @driven
+        async def talk() -> None:
+            async with Provider.open() as provider:
+                with pytest.raises(OmnirtError) as refused:
+                    async with omnirt_talk(tmp_path, provider.url, realtime=settings):
+                        pass
+                assert refused.value.kind == "invalid_params"
+                assert str(refused.value.facts["path"]).startswith(f"$.realtime.{member}")
+                assert provider.requests == []
+
+        talk()
+
+
+class TestTwoSpellings:
+    """A nested setting beats a flat one whatever came last, so an override in the flat spelling is lost."""
+
+    @driven
+    async def test_bare_the_nested_name_wins(self) -> None:
+        settings = {"audio": {"output": {"voice": "ash"}}} | {"voice": "marin"}
+        async with Provider.open() as provider, bare_talk(provider.url, settings=settings):
+            update = await provider.expect("session.update")
+            assert update["session"]["audio"]["output"]["voice"] == "ash"
+
+    @driven
+    async def test_omnirt_the_override_wins(self, tmp_path: Path) -> None:
+        agent = {**AGENT, "realtime_settings": {"audio": {"output": {"voice": "ash"}}}}
+        async with (
+            Provider.open() as provider,
+            omnirt_talk(tmp_path, provider.url, agent=agent, realtime={"voice": "marin"}),
+        ):
+            update = await provider.expect("session.update")
+            assert update["session"]["audio"]["output"]["voice"] == "marin"
+
+
+class TestAToolChoiceByName:
+    """A tool chosen by name goes out, with a page of warnings that quotes the whole session."""
+
+    CHOICE: dict[str, Any] = {"tool_choice": {"type": "function", "name": "look"}}  # noqa: RUF012 - a constant
+
+    @driven
+    async def test_bare_it_warns(self) -> None:
+        async with Provider.open() as provider:
+            with pytest.warns(UserWarning, match="Pydantic serializer warnings"):
+                async with bare_talk(provider.url, settings=self.CHOICE):
+                    pass
+
+    @driven
+    async def test_omnirt_does_not(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url, realtime=self.CHOICE):
+            update = await provider.expect("session.update")
+            assert update["session"]["tool_choice"] == self.CHOICE["tool_choice"]
+
+
+class TestTracing:
+    """By default the provider is asked to store a trace of every session."""
+
+    @driven
+    async def test_bare_it_is_asked_for(self) -> None:
+        async with Provider.open() as provider, bare_talk(provider.url):
+            await provider.expect("session.update")
+            update = await provider.expect("session.update")
+            assert update["session"]["tracing"] == "auto"
+
+    @driven
+    async def test_omnirt_asks_only_when_told_to(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path / "off", provider.url) as session:
+            await session.send_text("Hello")
+            await provider.expect("response.create")  # whatever connecting sends came before
+            assert "tracing" not in str(provider.of("session.update"))
+        async with Provider.open() as provider:
+            settings = {
+                "provider": "compatible",
+                "openai_realtime_url": provider.url,
+                "tracing": {"workflow_name": "mine"},
+            }
+            async with omnirt_talk(tmp_path / "on", settings=settings):
+                await provider.expect("session.update")
+                update = await provider.expect("session.update")
+                assert update["session"]["tracing"]["workflow_name"] == "mine"
