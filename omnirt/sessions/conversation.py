@@ -32,6 +32,9 @@ from omnirt.sessions.usage import added
 
 E = TypeVar("E", bound=Event)
 
+MAX_EARLY = 256
+"""What a provider sends before the session is connected is kept up to this number, the latest."""
+
 
 @dataclass(frozen=True)
 class Upward:
@@ -101,7 +104,10 @@ class Conversation:
         self.outputs.append(Upward(event))
 
     def take(self) -> list[Output]:
-        """What is to be carried out, in order."""
+        """What is to be carried out, in order; nothing before the session is connected."""
+        if self.state == "starting":
+            del self.outputs[:-MAX_EARLY]
+            return []
         outputs, self.outputs = self.outputs, []
         return outputs
 
@@ -142,7 +148,13 @@ class Conversation:
     def connected(self, now: float) -> None:
         """The provider answered the settings: the first event of the run."""
         self.state = "connected"
+        early, self.outputs = self.outputs, []
         self.emit(ev.RealtimeState, now, state="connected")
+        for output in early:
+            if isinstance(output, Event):
+                # What happened before is told after, and `atMs` only rises.
+                output.at_ms = self.at_ms(now)
+            self.outputs.append(output)
         self.sync_state(now)
 
     def sync_state(self, now: float) -> None:
