@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -34,8 +35,9 @@ class Turn(msgspec.Struct, frozen=True):
     tools: tuple[str, ...] = ()
 
 
+@cache
 def small_talk() -> Script:
-    """The default script."""
+    """The default script, read once: it never changes."""
     return parse_script(_SMALL_TALK)
 
 

@@ -69,7 +69,7 @@ class Conversation:
         self._brain = Brain(script, small_talk(), lambda text: voice.find(text) is not None)
         self.meter = Meter()
         self._running: list[_Running] = []
-        self.listener = Listener(self, script.hears, voice.book.known_utterances)
+        self.listener = Listener(self, script, voice.book.known_utterances)
         self.emit("session.created", session=self._session())
 
     # what the shell around the core uses

@@ -82,6 +82,7 @@ class Items:
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
+        self._calls: dict[str, str] = {}  # call id -> tool
         self._audio_bytes = 0
 
     @property
@@ -107,24 +108,33 @@ class Items:
 
         `root` is the beginning.
         """
+        if item.type == "function_call_output" and item.call_id not in self._calls:
+            message = f"Tool call ID '{item.call_id}' not found in conversation."
+            raise ClientError("invalid_tool_call_id", message, "item.call_id")
         if item.id in self._items:
             message = f"Error adding item: an item with id '{item.id}' already exists."
             raise ClientError("item_create_duplicate_id", message, "item.id")
-        if previous is None or previous == self.last_id:
-            previous = self.last_id
-            self._items[item.id] = item
-            return previous
-        if previous != "root" and previous not in self._items:
+        if previous not in (None, "root") and previous not in self._items:
             raise ClientError(
                 "item_create_invalid_previous_item_id",
                 f"Error adding item: the previous item with id '{previous}' does not exist.",
                 "previous_item_id",
             )
+        self._audio_bytes += sum(len(part.audio) for part in item.content)
+        if item.call_id is not None and item.type == "function_call":
+            self._calls[item.call_id] = item.name or ""
+        if previous is None:
+            previous = self.last_id
+            self._items[item.id] = item
+            return previous
         order = list(self._items.values())
-        at = 0 if previous == "root" else list(self._items).index(previous) + 1
-        order.insert(at, item)
+        order.insert(0 if previous == "root" else list(self._items).index(previous) + 1, item)
         self._items = {each.id: each for each in order}
         return None if previous == "root" else previous
+
+    def tool_of(self, call_id: str | None) -> str:
+        """Which tool a call was for."""
+        return self._calls.get(call_id or "", "")
 
     def delete(self, item_id: str) -> None:
         """Remove an item."""

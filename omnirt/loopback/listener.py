@@ -9,7 +9,7 @@ from omnirt.loopback.brain import Turn
 from omnirt.loopback.config import ServerVad
 from omnirt.loopback.hearing import InputBuffer, SpeechStarted, SpeechStopped, recognise
 from omnirt.loopback.items import Item, Part
-from omnirt.loopback.script import Unheard
+from omnirt.loopback.script import Script, Unheard
 from omnirt.loopback.speech import Utterance
 from omnirt.loopback.wire import ClientError
 
@@ -23,18 +23,15 @@ _LEAST_MS = 100  # the provider commits no less
 class Listener:
     """Hears the user, and knows what is not answered yet."""
 
-    def __init__(
-        self, talk: Conversation, hears: Sequence[str | Unheard], known: Sequence[Utterance]
-    ) -> None:
+    def __init__(self, talk: Conversation, script: Script, known: Sequence[Utterance]) -> None:
         self.idle_at: float | None = None
         self._talk = talk
-        self._hears = hears
+        self._script = script
         self._known = known
         self._buffer = InputBuffer()
         self._item_id: str | None = None  # announced by speech_started, used by the commit
         self._turns: dict[str, Turn] = {}  # not answered yet, in order
         self._outputs: list[tuple[str, str, str]] = []  # (item id, tool, output), not answered yet
-        self._tools: dict[str, str] = {}  # call id -> tool
         self._number = 0
         self._spoken = 0
         self._due = 0  # responses that turn detection owes
@@ -97,8 +94,8 @@ class Listener:
 
     def _words(self, audio: bytes, ms: int) -> str | Unheard:
         self._spoken += 1
-        if self._spoken <= len(self._hears):
-            return self._hears[self._spoken - 1]
+        if self._spoken <= len(self._script.hears):
+            return self._script.hears[self._spoken - 1]
         return recognise(audio, self._buffer.format, self._known) or f"(speech, {ms / 1000:.1f} s)"
 
     def _transcribe(self, item_id: str, part: Part, words: str | Unheard) -> None:
@@ -123,15 +120,11 @@ class Listener:
     def note(self, item: Item) -> None:
         """A new item of the client: does it wait for an answer?"""
         if item.type == "function_call_output":
-            self._outputs.append((item.id, self._tool_of(item.call_id or ""), item.output))
+            self._outputs.append((item.id, self._talk.items.tool_of(item.call_id), item.output))
         elif item.role == "user":
             self._number += 1
             self._turns[item.id] = Turn("audio" if item.has_audio else "text", item.text, self._number)
         self.idle_at = None
-
-    def _tool_of(self, call_id: str) -> str:
-        calls = (item for item in self._talk.items.all if item.type == "function_call")
-        return next((item.name or "" for item in calls if item.call_id == call_id), "")
 
     def forget(self, item_id: str) -> None:
         """An item was deleted."""
@@ -139,13 +132,16 @@ class Listener:
         self._outputs = [output for output in self._outputs if output[0] != item_id]
 
     def next_turn(self, instructions: str) -> Turn:
-        """What a response answers: the outputs of tools, else the earliest turn that waits, else nothing."""
+        """What a response answers: the outputs of tools, else the turns that wait, else nothing."""
         if self._outputs:
             outputs, self._outputs = self._outputs, []
             tools = tuple(tool for _, tool, _ in outputs)
             return Turn("tool_output", "\n".join(output for *_, output in outputs), tools=tools)
-        if self._turns:
+        if self._turns and self._script.answers == "each":
             return self._turns.pop(next(iter(self._turns)))
+        if self._turns:
+            turns, self._turns = list(self._turns.values()), {}
+            return Turn(turns[-1].kind, "\n".join(turn.text for turn in turns), turns[-1].number)
         return Turn("start", instructions)
 
     def respond_when_due(self) -> bool:

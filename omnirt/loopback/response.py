@@ -166,7 +166,8 @@ class Response:
         self._emit("response.output_audio_transcript.delta", item, delta=delta)
 
     def _audio(self, item: Item, part: Part, chunk: bytes, ms: int) -> None:
-        self._stage.items.keep_audio(part, chunk, ms)
+        if self.in_conversation:
+            self._stage.items.keep_audio(part, chunk, ms)
         self.play_end += ms / 1000
         delta = binascii.b2a_base64(chunk, newline=False).decode()
         self._emit("response.output_audio.delta", item, delta=delta)

@@ -157,7 +157,7 @@ class LoopbackServer:
     def _find(self, tokens: Sequence[str]) -> LoopbackEndpoint | None:
         for given in tokens:
             for token, endpoint in self._endpoints.items():
-                if hmac.compare_digest(given.encode(), token.encode()):
+                if hmac.compare_digest(given.encode(errors="surrogateescape"), token.encode()):
                     return endpoint
         return None
 

@@ -42,6 +42,10 @@ def test_items_keep_the_order_that_the_client_gives_them() -> None:
         ({"item": {"type": "parcel"}}, "invalid_value"),
         ({"item": message("x", colour="red")}, "unknown_parameter"),
         (
+            {"item": {"type": "function_call_output", "call_id": "call_x", "output": "x"}},
+            "invalid_tool_call_id",
+        ),
+        (
             {"item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "?"}]}},
             "invalid_value",
         ),

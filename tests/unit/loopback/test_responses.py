@@ -66,6 +66,13 @@ def test_texts_in_a_row_are_answered_in_order() -> None:
     assert answers == ["Hello th", "Once upo", "Goodbye,"]
 
 
+def test_all_that_waits_can_be_answered_as_one_turn() -> None:
+    talk = Talk({"answers": "all", "rules": [{"match": "/^hello\nthanks$/", "do": [{"say": "done"}]}]})
+    talk.say("Hello", respond=False)
+    assert talk.answer("Thanks") == "That is done."
+    assert talk.answer("Thanks") == "You are welcome."
+
+
 def test_a_tool_call_and_the_answer_to_its_output() -> None:
     talk = Talk(WEATHER)
     events = [*talk.say("What is the weather?"), *talk.finish()]

@@ -42,6 +42,7 @@ def test_a_token_is_taken_where_clients_put_it(way: str) -> None:
         ("", {}, 401),
         ("", {"Authorization": "Bearer wrong"}, 401),
         ("", {"Authorization": "Basic x"}, 401),
+        ("", {"api-key": "k\u00e9y"}, 401),
         ("?api_key=wrong", {}, 401),
         ("/nowhere", {}, 404),
     ],
