@@ -15,10 +15,6 @@ from tests.support.transcripts import HostLine, Stall, Transcript
 WAIT_S = 30.0
 
 VARYING: dict[str, str] = {
-    "seq": "<int>",
-    "pid": "<int>",
-    "rssBytes": "<int>",
-    "queuedBytes": "<int>",
     "startedAt": "<time>",
     "audio": "<base64>",
     "delta": "<str>",
@@ -39,6 +35,9 @@ VARYING: dict[str, str] = {
     "event_id": "<str>",
 }
 """Members whose value differs from run to run or from version to version, or is for people."""
+
+COUNTS = frozenset({"seq", "pid", "rssBytes", "queuedBytes", "text", "audio", "image", "cached", "count"})
+"""Numbers that differ, besides those whose name ends with Ms or Tokens."""
 
 NAMED: dict[str, str] = {
     "runId": "run",
@@ -62,9 +61,9 @@ class Generaliser:
         if member in NAMED and isinstance(value, str):
             count = sum(name.startswith(NAMED[member]) for name in self._names.values()) + 1
             return f"<str:{self._names.setdefault(value, f'{NAMED[member]}{count}')}>"
-        if member in VARYING and not (member in ("path", "file") and not str(value).startswith("/")):
+        if member in VARYING and not isinstance(value, int) and self._varies(member, value):
             return VARYING[member]
-        if member.endswith("Ms") and isinstance(value, int):
+        if (member.endswith(("Ms", "Tokens")) or member in COUNTS) and type(value) is int:
             return "<int>"
         if isinstance(value, list):
             return [self.pattern(element) for element in value]
@@ -73,6 +72,10 @@ class Generaliser:
         if isinstance(value, dict):
             return {name: self.pattern(inner, name) for name, inner in value.items()}
         return value
+
+    @staticmethod
+    def _varies(member: str, value: Json) -> bool:
+        return member not in ("path", "file") or str(value).startswith("/")  # `$.tools[0]` is no file
 
 
 async def record(transcript: Transcript) -> list[dict[str, Json]]:
