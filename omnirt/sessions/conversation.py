@@ -1,14 +1,13 @@
 """The conversation core: what the host is told and what goes upstream, for all that happens in a session.
 
 Sans-IO: no socket, no clock, no task. Every method takes `now` (seconds of one monotonic clock); what follows
-from it is appended to `outputs`, which the session carries out in order.
+from it are outputs (`sessions.outputs`), which the session carries out in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -17,7 +16,6 @@ from omnirt.protocol import events as ev
 from omnirt.protocol.types import (
     CloseReason,
     ErrorInfo,
-    Event,
     Item,
     ResponseStatus,
     SessionState,
@@ -25,54 +23,19 @@ from omnirt.protocol.types import (
     Usage,
 )
 from omnirt.sessions.items import ItemLedger
+from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
 from omnirt.sessions.responses import Response, ResponseLedger, SeriesKind
 from omnirt.sessions.turns import Turns
 from omnirt.sessions.usage import added
 
-E = TypeVar("E", bound=Event)
 
-MAX_EARLY = 256
-"""What a provider sends before the session is connected is kept up to this number, the latest."""
-
-
-@dataclass(frozen=True)
-class Upward:
-    """An event for the provider, in its own spelling."""
-
-    event: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Interruption:
-    """Queued audio of these items is dropped, and the events go before all else of the session."""
-
-    item_ids: frozenset[str]
-    events: Sequence[Event]
-
-
-Output = Event | Upward | Interruption
-
-
-@dataclass(frozen=True)
-class Run:
-    """Which run this is, and its audio: `bytes_per_ms` of the output format."""
-
-    session_id: str
-    run_id: str
-    audio_format: str
-    bytes_per_ms: int
-
-
-class Conversation:
+class Conversation(Outputs):
     """All that a session knows of its talk; see the module's first lines."""
 
     def __init__(self, run: Run, agent: str, playback: Playback) -> None:
-        self.run = run
-        self.started_s = 0.0
-        """When the run started, by the same clock as `now`."""
+        super().__init__(run)
         self.agent = agent
-        self.outputs: list[Output] = []
         self.turns = Turns()
         self.playback = playback
         self.items = ItemLedger()
@@ -85,59 +48,6 @@ class Conversation:
         """Hides secrets in what the provider says: some echo the key they refuse."""
         self._closing = False
 
-    # -- output ------------------------------------------------------------------------------------------
-
-    def at_ms(self, now: float) -> int:
-        """Milliseconds since the start of the run."""
-        return max(0, round((now - self.started_s) * 1000))
-
-    def make(self, event: type[E], now: float, /, **fields: Any) -> E:
-        """An event of this run."""
-        return event(session_id=self.run.session_id, run_id=self.run.run_id, at_ms=self.at_ms(now), **fields)
-
-    def emit(self, event: type[Event], now: float, /, **fields: Any) -> None:
-        """Tell the host."""
-        self.outputs.append(self.make(event, now, **fields))
-
-    def send(self, event: dict[str, Any]) -> None:
-        """Tell the provider."""
-        self.outputs.append(Upward(event))
-
-    def take(self) -> list[Output]:
-        """What is to be carried out, in order; nothing before the session is connected."""
-        if self.state == "starting":
-            del self.outputs[:-MAX_EARLY]
-            return []
-        outputs, self.outputs = self.outputs, []
-        return outputs
-
-    def error(self, now: float, kind: str, message: str, *, retryable: bool = False, **fields: Any) -> None:
-        """A `realtime.error` that does not end the session."""
-        self.emit(
-            ev.RealtimeError, now, kind=kind, message=message, retryable=retryable, fatal=False, **fields
-        )
-
-    def flow(
-        self,
-        now: float,
-        direction: Literal["input", "storage"],
-        dropped_ms: int,
-        queued_bytes: int,
-        item_id: str | None,
-        from_ms: int,
-    ) -> None:
-        """Audio that a queue of ours could not take, and that is lost there."""
-        self.emit(
-            ev.RealtimeFlow,
-            now,
-            direction=direction,
-            lost=True,
-            dropped_ms=dropped_ms,
-            queued_bytes=queued_bytes,
-            item_id=UNSET if item_id is None else item_id,
-            from_ms=from_ms,
-        )
-
     def handed_off(self, from_agent: str, to_agent: str, now: float) -> None:
         """Another agent answers from here on."""
         self.agent = to_agent
@@ -148,13 +58,7 @@ class Conversation:
     def connected(self, now: float) -> None:
         """The provider answered the settings: the first event of the run."""
         self.state = "connected"
-        early, self.outputs = self.outputs, []
-        self.emit(ev.RealtimeState, now, state="connected")
-        for output in early:
-            if isinstance(output, Event):
-                # What happened before is told after, and `atMs` only rises.
-                output.at_ms = self.at_ms(now)
-            self.outputs.append(output)
+        self.begin(now)
         self.sync_state(now)
 
     def sync_state(self, now: float) -> None:
@@ -305,13 +209,13 @@ class Conversation:
         """`response.output_audio.done`."""
         part = self.playback.get(item_id, content_index)
         if part is not None and not part.ended:
-            self.outputs.append(self.part_end(part, now))
+            self.push(self.part_end(part, now))
 
     def close_parts(self, now: float, response_id: str | None = None) -> None:
         """End the open audio parts of one response, or of all."""
         for part in self.playback.parts():
             if not part.ended and response_id in (None, part.response_id):
-                self.outputs.append(self.part_end(part, now))
+                self.push(self.part_end(part, now))
 
     def part_end(self, part: Part, now: float) -> ev.RealtimeAudioEnd:
         """The one end of an audio part."""
@@ -353,8 +257,7 @@ class Conversation:
         if self.turns.user_speaking:
             self.turns.user_speaking = False
             self.emit(ev.RealtimeInputSpeechEnd, now)
-        self.outputs = [o for o in self.outputs if not isinstance(o, Upward)]
-        self.emit(ev.RealtimeClosed, now, reason=reason, error=UNSET if error is None else error)
+        self.finish(now, reason, error)
 
 
 def upstream_of(error: dict[str, Any]) -> Upstream:

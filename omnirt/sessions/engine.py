@@ -19,9 +19,10 @@ from omnirt.protocol import events as ev
 from omnirt.protocol.methods import SessionWaitResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
 from omnirt.sessions import mapping
-from omnirt.sessions.conversation import Conversation, Interruption, Upward
+from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
 from omnirt.sessions.link import Handshake, ProviderLink
+from omnirt.sessions.outputs import Interruption, Upward
 from omnirt.sessions.signal import Signal
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
-from omnirt.sessions.conversation import Conversation, Interruption
+from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.outputs import Interruption
 from omnirt.sessions.playback import Cut, Part
 
 
@@ -41,7 +42,7 @@ def _cut(talk: Conversation, now: float) -> list[Cut]:
     told: list[Event] = [_event(talk, entry, now) for entry in cuts]
     told += [talk.part_end(entry.part, now) for entry in cuts if not entry.part.ended]
     if cuts:
-        talk.outputs.append(Interruption(frozenset(c.part.item_id for c in cuts), told))
+        talk.push(Interruption(frozenset(c.part.item_id for c in cuts), told))
     for entry in cuts:
         _truncate(talk, entry, now)
     return cuts

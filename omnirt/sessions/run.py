@@ -18,7 +18,8 @@ from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Features
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.redaction import mask
-from omnirt.sessions import conversation
+from omnirt.sessions import outputs
+from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.interrupts import interrupt
@@ -65,9 +66,9 @@ class Run:
         self._services = services
         self._sink = sink
         self._ended = ended
-        identity = conversation.Run(session_id, run_id, plan.realtime.output.format, plan.output_bytes_per_ms)
+        identity = outputs.Run(session_id, run_id, plan.realtime.output.format, plan.output_bytes_per_ms)
         playback = Playback(plan.output_bytes_per_ms, sink.unsent_ms)
-        self.talk = conversation.Conversation(identity, plan.spec.name, playback)
+        self.talk = Conversation(identity, plan.spec.name, playback)
         self.talk.mask = lambda text: mask(text, self._endpoint.secrets)
         self._stack = AsyncExitStack()
         self._graph: AgentGraph
