@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -68,10 +69,10 @@ def test_the_protocol_page_tells_code_and_retry_of_an_error(kind: str) -> None:
 
 
 def test_the_pages_name_no_method_notification_or_call_that_does_not_exist() -> None:
-    named = re.compile(r"`((?:session|realtime|server|rpc|tool|agent|history|audio)\.[a-zA-Z]+)`")
+    named = re.compile(r"`((?:session|realtime|server|rpc|tool|agent|history|audio)\.[a-z][a-zA-Z]*)`")
     for page in PAGES:
         text = page.read_text(encoding="utf-8").split("## Not in this version")[0]
-        unknown = set(named.findall(text)) - set(TABLES) - {"rpc.dispatch", "rpc.lanes", "agent.json"}
+        unknown = set(named.findall(text)) - set(TABLES) - {"agent.json"}
         assert unknown == set(), page.name
 
 
@@ -80,6 +81,24 @@ def test_the_protocol_page_tells_every_setting_and_flag() -> None:
     assert set(ConnectionSettings.__struct_fields__) <= told
     flags = {name.replace("_", "-") for name in OPTIONS if name != "tape"} | {"no-code"}
     assert {flag for flag in flags if f"--{flag}" not in PROTOCOL.read_text(encoding="utf-8")} == set()
+
+
+def test_the_entry_points_that_the_architecture_names_exist() -> None:
+    """A name is under the package of its section: `engine.Engine` below the heading `sessions`."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Code map")[1].split("\n## ")[0]
+    for section in text.split("\n### ")[1:]:
+        heading, _, body = section.partition("\n")
+        packages = ["omnirt", *(f"omnirt.{name}" for name in re.findall(r"`(\w+)`", heading))]
+        for name in set(re.findall(r"`([a-z_]+(?:\.\w+)+)`", body)) - set(TABLES):
+            assert any(exists(f"{package}.{name}") for package in packages), name
+
+
+def exists(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError:
+        return False
 
 
 def test_what_a_spec_refuses_for_now_is_told() -> None:
