@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -94,9 +94,11 @@ def test_the_entry_points_that_the_architecture_names_exist() -> None:
 
 
 def exists(name: str) -> bool:
+    """Whether there is a module of this name, or something of this name in a module."""
     module, _, attribute = name.rpartition(".")
     try:
-        return hasattr(importlib.import_module(module), attribute)
+        owner = importlib.import_module(module)
+        return hasattr(owner, attribute) or importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
 
