@@ -281,3 +281,12 @@ def test_what_is_no_event_is_an_error_and_the_session_goes_on(
     if param is not None:
         assert refused["param"] == param
     assert talk.answer("Hello").startswith("Hello")
+
+
+def test_there_is_a_bound_to_responses_at_once() -> None:
+    talk = Talk({"rules": [{"on": "any", "do": [{"wait_ms": 1000}, {"say": "done"}]}]})
+    for _ in range(8):
+        talk.send("response.create", response={"conversation": "none"})
+    refused = error(talk.send("response.create", response={"conversation": "none"}))
+    assert refused["code"] == "too_many_responses"
+    assert len(of(talk.finish(), "response.done")) == 8

@@ -16,7 +16,17 @@ from websockets.typing import Subprotocol
 from omnirt.errors import OmnirtError
 from omnirt.loopback import LoopbackServer, SimulatorProfile, load_script
 from tests.unit.loopback.helpers import audio, only, recording, said
-from tests.unit.loopback.sockets import SPEED, ask, connected, run, send, session, simulator, until
+from tests.unit.loopback.sockets import (
+    SPEED,
+    ask,
+    connected,
+    run,
+    send,
+    session,
+    simulator,
+    until,
+    until_closed,
+)
 
 
 @pytest.mark.parametrize("way", ["bearer", "api-key", "query", "subprotocol"])
@@ -172,3 +182,51 @@ def test_neither_tokens_nor_audio_are_logged_or_shown(caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG, logger="omnirt.loopback.websockets")
     run(test())
     assert not [record for record in caplog.records if record.name.startswith("omnirt")]
+
+
+def test_any_text_is_spoken_over_the_socket_and_a_missing_voice_fails_the_response(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = {"rules": [{"do": [{"say": "You said {text}."}]}]}
+
+    async def test() -> None:
+        async with session(script) as socket:
+            await ask(socket, "something new")
+            events = await until(socket, "response.done")
+            assert said(events) == "You said something new."
+            assert len(audio(events)) > 48 * 800
+
+    async def test_without() -> None:
+        profile = SimulatorProfile(load_script(script), SPEED)
+        monkeypatch.setenv("PATH", "")
+        async with LoopbackServer() as server, connected(server.open(profile)) as socket:
+            await ask(socket, "something new")
+            response = (await until(socket, "response.done"))[-1]["response"]
+            assert response["status"] == "failed"
+            await ask(socket, "something else")
+            await until(socket, "response.done")
+
+    run(test())
+    run(test_without())
+
+
+def test_a_fault_of_the_simulator_itself_ends_one_connection_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def test() -> None:
+        async with simulator() as endpoint, connected(endpoint) as good:
+            async with connected(endpoint) as bad:
+                with monkeypatch.context() as patch:
+                    patch.setattr("omnirt.loopback.faults.Line.receive", broken)
+                    await ask(bad, "Hello")
+                    _, end = await until_closed(bad)
+                assert end.rcvd is not None
+                assert end.rcvd.code == 1011
+            await ask(good, "Hello")
+            await until(good, "response.done")
+
+    run(test())
+    assert "The simulator's conversation failed" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import audioop
+import os
 import wave
 from pathlib import Path
 
@@ -124,3 +125,16 @@ def test_a_cancel_while_speech_is_made_and_a_failure_to_make_it() -> None:
     done = only(talk.send("input_audio_buffer.clear"), "response.done")["response"]
     assert done["status"] == "failed"
     assert done["status_details"]["error"]["type"] == "server_error"
+
+
+def test_a_synthesiser_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "espeak-ng"
+    program.write_text("#!/bin/sh\necho $$ > $0.pid\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(speech, "_SYNTHESIS_S", 0.5)
+    with pytest.raises(OmnirtError) as caught:
+        asyncio.run(Voice(str(program)).speak("Nobody recorded this."))
+    assert caught.value.kind == "timed_out"
+    pid = int((tmp_path / "espeak-ng.pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
