@@ -36,12 +36,15 @@ from openai.types.realtime import (
     ResponseCreateEvent,
 )
 
+from omnirt.sessions.mapping import content_index
 from omnirt.specs.build import sdk_settings
 
 Settings: TypeAlias = RealtimeSessionModelSettings
 
 PING_INTERVAL_S = 5.0
 """With the library's own 20 s a half-open peer is noticed after 50 s."""
+CLOSE_TIMEOUT_S = 1.0
+"""The library's own 10 s come on top of a lost ping, and of every close that the peer does not answer."""
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """The SDK's 8 MiB end the session on one long item."""
 
@@ -116,6 +119,9 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         """Open the socket and send the settings; does not wait for the provider's answer."""
         settings = sdk_settings(options.get("initial_model_settings", {}))
         await self._inner.connect({**options, "initial_model_settings": cast("Settings", settings)})
+        socket = getattr(self._inner, "_websocket", None)
+        if hasattr(socket, "close_timeout"):
+            socket.close_timeout = CLOSE_TIMEOUT_S
 
     def add_listener(self, listener: RealtimeModelListener) -> None:
         """The SDK's session adds itself."""
@@ -198,9 +204,9 @@ class _QuietModel(OpenAIRealtimeWebSocketModel):
             await self._emit_event(
                 RealtimeModelAudioEvent(
                     data=base64.b64decode(event["delta"], validate=True),
-                    response_id=str(event["response_id"]),
-                    item_id=str(event["item_id"]),
-                    content_index=int(event.get("content_index", 0)),
+                    response_id=str(event.get("response_id") or ""),
+                    item_id=str(event.get("item_id") or ""),
+                    content_index=content_index(event),
                 )
             )
         elif kind in _WATCHED_ONLY:
