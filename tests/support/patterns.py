@@ -39,6 +39,14 @@ def _is_time(value: Json) -> bool:
         return False
 
 
+def _is_wav(value: Json) -> bool:
+    try:
+        with wave.open(str(value), "rb") as wav:
+            return Path(str(value)).is_absolute() and wav.getnframes() > 0
+    except (OSError, EOFError, wave.Error):
+        return False
+
+
 KINDS: dict[str, Callable[[Json], bool]] = {
     "any": lambda value: True,
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
@@ -50,7 +58,8 @@ KINDS: dict[str, Callable[[Json], bool]] = {
     "uuid": _is_uuid,
     "base64": _is_base64,
     "time": _is_time,
-    "path": lambda value: isinstance(value, str) and Path(value).is_absolute() and Path(value).exists(),
+    "path": lambda value: isinstance(value, str) and Path(value).is_absolute(),
+    "wav": _is_wav,
 }
 
 Names = dict[str, Json]

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.expectations import Expected, Mismatch, stream_of
 from tests.support.patterns import REST, Json, Names, fill, fits
 from tests.support.raw_daemon import Daemon
-from tests.support.transcripts import HostLine, Stall, Transcript
+from tests.support.transcripts import FRAMINGS, MODES, HostLine, Stall, Transcript
 
 WAIT_S = 30.0
 
@@ -18,7 +18,7 @@ VARYING: dict[str, str] = {
     "startedAt": "<time>",
     "audio": "<base64>",
     "delta": "<str>",
-    "path": "<path>",
+    "path": "<wav>",
     "file": "<path>",
     "version": "<str>",
     "logId": "<str>",
@@ -89,6 +89,10 @@ async def record(transcript: Transcript) -> list[dict[str, Json]]:
     ignored: list[Json] = [*sorted(transcript.ignore)]
     lines += [{"args": args}] if args else []
     lines += [{"ignore": ignored}] if ignored else []
+    modes: list[Json] = [*transcript.play]
+    framings: list[Json] = [*transcript.framings]
+    lines += [{"play": modes}] if transcript.play != MODES else []
+    lines += [{"framings": framings}] if transcript.framings != FRAMINGS else []
     lines += [{"exit": transcript.exit_code}] if transcript.exit_code else []
     with tempfile.TemporaryDirectory(prefix="omnirt-record-") as folder:
         daemon = await Daemon.spawn([str(fill(arg, {})) for arg in args], "lines", Path(folder))

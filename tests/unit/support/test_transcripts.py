@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.expectations import Expected, Mismatch, Order
-from tests.support.patterns import Json, Names, fill, fits, mismatch, recorded_audio, refers_back
+from tests.support.patterns import ROOT, Json, Names, fill, fits, mismatch, recorded_audio, refers_back
 from tests.support.recording import Generaliser
 from tests.support.transcripts import load
+
+WEATHER = ROOT / "examples" / "audio" / "weather.wav"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,7 @@ from tests.support.transcripts import load
         ("<base64>", "AAAA", "AAA"),
         ("<time>", "2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05"),
         ("<path>", "/", "nowhere"),
+        ("<wav>", str(WEATHER), "/"),
         ({"a": "<int>"}, {"a": 1}, {"a": 1, "b": 2}),
         ({"a": 1, "<rest>": True}, {"a": 1, "b": 2}, {"b": 2}),
         ([1, "<rest>"], [1, 2, 3], [2]),
