@@ -17,7 +17,6 @@ class ClientError(Exception):
         code: The provider's code.
         message: What is wrong, in the provider's words where they are known.
         param: Which member.
-        event_id: Overrides the id of the client event being handled.
     """
 
     def __init__(self, code: str | None, message: str, param: str | None = None) -> None:
