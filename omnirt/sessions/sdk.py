@@ -36,7 +36,7 @@ from openai.types.realtime import (
     ResponseCreateEvent,
 )
 
-from omnirt.sessions.mapping import content_index
+from omnirt.sessions.reading import content_index
 from omnirt.specs.build import sdk_settings
 
 Settings: TypeAlias = RealtimeSessionModelSettings
@@ -120,7 +120,7 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         settings = sdk_settings(options.get("initial_model_settings", {}))
         await self._inner.connect({**options, "initial_model_settings": cast("Settings", settings)})
         socket = getattr(self._inner, "_websocket", None)
-        if hasattr(socket, "close_timeout"):
+        if socket is not None:
             socket.close_timeout = CLOSE_TIMEOUT_S
 
     def add_listener(self, listener: RealtimeModelListener) -> None:
