@@ -150,7 +150,7 @@ def _closed(error: Any, endpoint: Endpoint) -> OmnirtError:
 def _network(error: OSError, endpoint: Endpoint) -> OmnirtError:
     match error:
         case ssl.SSLCertVerificationError():
-            what = f"its certificate is not trusted ({error.verify_message})"
+            what = f"its certificate is not trusted ({getattr(error, 'verify_message', 'unknown reason')})"
             return _unreachable(endpoint, "tls", what, retryable=False)
         case ssl.SSLError():
             return _unreachable(

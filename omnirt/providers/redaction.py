@@ -62,7 +62,7 @@ def mask_url(url: str) -> str:
     """`url` without userinfo and without the values of query members that hold secrets."""
     try:
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
+        host, _ = parts.netloc.rpartition("@")[2], parts.port  # a wrong port may be a piece of a password
         members = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         return MASK

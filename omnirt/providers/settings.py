@@ -87,9 +87,9 @@ def parse_settings(document: object, place: Place) -> ConnectionSettings:
         if document.get("provider") == "local":
             raise place.at("provider").problem("The provider `local` is not supported yet; try `simulator`")
     hints = {name.upper(): f"is spelled `{name}` here" for name in ConnectionSettings.__struct_fields__}
-    return convert(
-        document, ConnectionSettings, place, hints=hints, names=ConnectionSettings.__struct_fields__
-    )
+    groups = (ConnectionSettings, SimulatorSettings, TracingSettings)
+    names = frozenset(name for group in groups for name in group.__struct_fields__)
+    return convert(document, ConnectionSettings, place, hints=hints, names=names)
 
 
 class Found(Struct, frozen=True):

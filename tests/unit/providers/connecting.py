@@ -1,0 +1,51 @@
+"""Connecting to servers that misbehave, and what a host would be told."""
+
+from __future__ import annotations
+
+import json
+
+import websockets
+from websockets.asyncio.server import ServerConnection
+
+from omnirt.errors import OmnirtError
+from omnirt.providers import Endpoint, resolve
+from omnirt.providers.connect_errors import explain
+
+KEY = "sk-canary-0815"
+
+
+def endpoint_at(port: int, *, scheme: str = "ws", azure: bool = False) -> Endpoint:
+    settings = {
+        "openai_realtime_url": f"{scheme}://127.0.0.1:{port}/v1/realtime?model=m&token={KEY}",
+        "provider": "azure" if azure else "compatible",
+    }
+    return resolve(settings, {}, {"OPENAI_API_KEY": KEY})
+
+
+async def connect(endpoint: Endpoint, *, open_timeout: float = 5) -> OmnirtError:
+    """Connects as the SDK does, and what comes of it."""
+    try:
+        async with websockets.connect(
+            endpoint.url,
+            additional_headers=dict(endpoint.headers),
+            open_timeout=open_timeout,
+            proxy=None,
+        ) as connection:
+            await connection.recv()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what is under test
+        return checked(explain(error, endpoint))
+    raise AssertionError("it connected, and a message came")
+
+
+def checked(error: OmnirtError) -> OmnirtError:
+    """No key, no query, no repr in what a host would see."""
+    seen = json.dumps([error.message, error.data])
+    assert KEY not in seen
+    assert "token=" not in seen
+    assert "Error(" not in seen
+    return error
+
+
+async def silent(connection: ServerConnection) -> None:
+    """A WebSocket server that accepts and says nothing."""
+    await connection.wait_closed()

@@ -1,0 +1,160 @@
+"""No secret in a text, a URL, a log record or a repr."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+
+import pytest
+
+from omnirt.providers import resolve
+from omnirt.providers.redaction import SecretFilter, is_secret_name, mask, mask_headers, mask_url, url_secrets
+from omnirt.providers.settings import ConnectionSettings, Found
+
+CANARY = "canary-1f6d/+x="
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Authorization", "AUTHORIZATION", "api-key", "Api_Key", "x-api-key", "apikey", "OPENAI_API_KEY"),
+        *(
+            "token",
+            "X-Auth-Token",
+            "access_token",
+            "client_secret",
+            "Cookie",
+            "set-cookie",
+            "password",
+            "key",
+        ),
+        *("sig", "Ocp-Apim-Subscription-Key", "X-Amz-Signature", "x-amz-security-token"),
+    ],
+)
+def test_names_of_secrets_are_known_in_any_case(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "deployment", "api-version", "X-Request-Id", "max_output_tokens", "keyboard"]
+)
+def test_other_names_are_not_secret(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"the key is {CANARY}.",
+        "GET /v1/realtime?api-key=canary-1f6d%2F%2Bx%3D HTTP/1.1",
+        "> Authorization: Bearer canary-1f6d",
+        "> authorization: Basic Y2FuYXJ5OnNlY3JldA==",
+        "{'api-key': 'canary-1f6d'}",
+        '{"openai_api_key": "canary-1f6d"}',
+        "wss://user:canary-1f6d@host/x?model=m",
+        "https://host/x?Token=canary-1f6d&model=m",
+        "Incorrect API key provided: sk-canary-1f6d. You can",
+        "ek_canary1f6d0000 expired",
+        "Cookie: session=canary-1f6d; x=y",
+        "token=eyJcanary1f6d00.eyJcanary1f6d00.c2ln",
+        "a JWT eyJcanary1f6d00.eyJcanary1f6d00.c2ln in a text",
+    ],
+)
+def test_a_text_is_masked(text: str) -> None:
+    masked = mask(text, [CANARY])
+    assert "canary" not in masked
+    assert "Y2FuYXJ5" not in masked
+    assert "***" in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "session s1 connected in 12 ms",
+        "max_output_tokens: 1024",
+        "usage: total_tokens=5",
+        "the task is-done",
+        "wss://h/x?model=m&a=b",
+    ],
+)
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert mask(text, ["", "abc"]) == text
+
+
+def test_a_masked_url_keeps_what_helps() -> None:
+    url = f"wss://u:canary%2F@h.example:8/v1/realtime?model=m&api-key={CANARY}#x"
+    assert mask_url(url) == "wss://***@h.example:8/v1/realtime?model=m&api-key=***"
+    assert mask_url("http://[") == mask_url(f"wss://u:{CANARY}@h.example") == "***"
+
+
+def test_the_secrets_of_a_url_are_found() -> None:
+    assert url_secrets("wss://u:p%2Fw@h/x?model=m&key=k1&token=t1") == ("p/w", "k1", "t1")
+    assert url_secrets("wss://tok@h/x") == ("tok",)
+    assert url_secrets("wss://h/x?model=m") == ()
+
+
+def test_headers_are_masked_by_name() -> None:
+    headers = {"API-KEY": "x1", "X-Note": "sk-abcdefgh", "X-A": "1"}
+    assert mask_headers(headers) == {"API-KEY": "***", "X-Note": "***", "X-A": "1"}
+
+
+def logged(record_secrets: SecretFilter, *args: object, error: bool = False) -> str:
+    """What a handler with the filter writes."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(record_secrets)
+    logger = logging.Logger("test", logging.DEBUG)
+    logger.addHandler(handler)
+    logger.error(*args, exc_info=error)
+    return stream.getvalue()
+
+
+def test_a_log_record_is_masked_with_its_arguments_and_traceback() -> None:
+    secrets = SecretFilter([CANARY])
+    assert logged(secrets, "key %s for %s", CANARY, "s1") == "key *** for s1\n"
+    try:
+        raise ValueError(f"bad {CANARY}")
+    except ValueError:
+        written = logged(secrets, "failed", error=True)
+    assert "ValueError" in written
+    assert "canary" not in written
+
+
+def test_a_record_whose_arguments_do_not_fit_leaks_nothing_and_raises_nothing() -> None:
+    assert "canary" not in logged(SecretFilter(), "key %d", CANARY)
+
+
+def test_the_filter_learns_secrets_and_forgets_the_oldest_of_very_many() -> None:
+    secrets = SecretFilter()
+    secrets.add("abc")  # too short to be one
+    secrets.add(*(f"secret-{n}" for n in range(SecretFilter.MAX_SECRETS + 1)))
+    assert "secret-7 " not in logged(secrets, "it is secret-7 ")
+    assert repr(secrets) == f"SecretFilter({SecretFilter.MAX_SECRETS} secrets)"
+
+
+def test_no_repr_holds_a_secret() -> None:
+    settings = {
+        "openai_api_key": CANARY.replace("/", "-"),
+        "headers": {"X-Token": "canary-2", "Cookie": "canary-3"},
+        "openai_base_url": "https://u:canary-4@h.example/v1?token=canary-5",
+    }
+    from rich.pretty import pretty_repr
+
+    endpoint = resolve(settings, {}, {})
+    connection = ConnectionSettings(**settings)  # type: ignore[arg-type]  # a table of several types
+    found = Found("api_key", "canary-6", 0, "`api_key` in settings")
+    for value in (endpoint, connection, found):
+        for text in (repr(value), str(value), pretty_repr(value), f"{value}", mask(repr(value))):
+            assert "canary" not in text
+    assert {"canary-2", "canary-3", "canary-4", "canary-5"} <= set(endpoint.secrets)
+
+
+def test_an_exception_that_holds_an_endpoint_shows_none_either() -> None:
+    endpoint = resolve({"api_key": "sk-canary-7"}, {}, {})
+    try:
+        raise RuntimeError(endpoint)
+    except RuntimeError:
+        import traceback
+
+        assert "canary" not in "".join(traceback.format_exception(*sys.exc_info()))
