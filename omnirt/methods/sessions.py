@@ -38,36 +38,38 @@ def start(ctx: Context, params: m.SessionStartParams) -> Answer:
 
 def send_audio(ctx: Context, params: m.SessionSendAudioParams) -> Answer:
     """Queue audio."""
-    return ctx.app.registry.get(params.session_id).put_audio(params.audio, commit=bool(params.commit))
+    return ctx.app.registry.taking_inputs(params.session_id).put_audio(
+        params.audio, commit=bool(params.commit)
+    )
 
 
 def send_text(ctx: Context, params: m.SessionSendTextParams) -> Answer:
     """Queue a user text."""
     content = [{"type": "input_text", "text": params.text}]
-    session = ctx.app.registry.get(params.session_id)
+    session = ctx.app.registry.taking_inputs(params.session_id)
     return session.put_message("user", content, respond=params.respond is not False)
 
 
 def send_message(ctx: Context, params: m.SessionSendMessageParams) -> Answer:
     """Queue a message of text and images."""
-    session = ctx.app.registry.get(params.session_id)
+    session = ctx.app.registry.taking_inputs(params.session_id)
     content = [_part(part) for part in params.content]
     return session.put_message(params.role or "user", content, respond=params.respond is not False)
 
 
 def respond(ctx: Context, params: m.SessionRespondParams) -> Answer:
     """Queue an ask for a response."""
-    return ctx.app.registry.get(params.session_id).put_respond(params.instructions)
+    return ctx.app.registry.taking_inputs(params.session_id).put_respond(params.instructions)
 
 
 def clear_audio(ctx: Context, params: m.SessionParams) -> Answer:
     """Queue the dropping of uncommitted audio."""
-    return ctx.app.registry.get(params.session_id).put_clear()
+    return ctx.app.registry.taking_inputs(params.session_id).put_clear()
 
 
 def update(ctx: Context, params: m.SessionUpdateParams) -> Answer:
     """Queue another agent, other variables or settings."""
-    session = ctx.app.registry.get(params.session_id)
+    session = ctx.app.registry.taking_inputs(params.session_id)
     return session.put_update(params.agent, params.variables, params.realtime)
 
 
@@ -76,7 +78,7 @@ def wait(ctx: Context, params: m.SessionWaitParams) -> Answer:
     timeout_s = (m.WAIT_TIMEOUT_MS if params.timeout_ms is None else params.timeout_ms) / 1000
     if ctx.app.registry.outcome(params.session_id) is not None:
         return m.SessionWaitResult(state="closed", responses=[])
-    session = ctx.app.registry.get(params.session_id)
+    session = ctx.app.registry.taking_inputs(params.session_id)
     if params.for_ == "closed" or session.life.ending:
         return session.life.wait_closed(timeout_s)
     return session.put_wait(timeout_s)

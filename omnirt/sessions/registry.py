@@ -29,6 +29,7 @@ class Registry:
         self.services = services
         self._live: dict[str, RealtimeSession] = {}
         self._ended: OrderedDict[str, SessionStopResult] = OrderedDict()
+        self._failed: OrderedDict[str, OmnirtError] = OrderedDict()
         self._closing: CloseReason | None = None
 
     def __len__(self) -> int:
@@ -54,9 +55,14 @@ class Registry:
         session = RealtimeSession(
             agent, session_id=session_id, options=options, services=self.services, sink=sink
         )
-        started = session.launch()
-        self._live[session.session_id] = session
         self._ended.pop(session.session_id, None)
+        self._failed.pop(session.session_id, None)
+        try:
+            started = session.launch()
+        except OmnirtError as error:
+            self._fail(session.session_id, error)
+            raise
+        self._live[session.session_id] = session
         session.life.closed.add_done_callback(lambda closed: self._over(session, closed))
         return session, started
 
@@ -70,6 +76,18 @@ class Registry:
         if session is None:
             raise OmnirtError("session_not_found", f"No live session has the id {session_id[:128]!r}.")
         return session
+
+    def taking_inputs(self, session_id: str) -> RealtimeSession:
+        """A session that may be sent inputs.
+
+        Raises:
+            OmnirtError: `session_not_found`, or why its start failed: a host need not wait for the reply to a
+                start, and its inputs get the start's error whether they come before or after the failure.
+        """
+        if session_id not in self._live and session_id in self._failed:
+            failed = self._failed[session_id]
+            raise OmnirtError(failed.kind, failed.message, retryable=failed.retryable, **failed.facts)
+        return self.get(session_id)
 
     def outcome(self, session_id: str) -> SessionStopResult | None:
         """How a session ended that is no longer live."""
@@ -91,7 +109,20 @@ class Registry:
 
     def _over(self, session: RealtimeSession, closed: asyncio.Future[SessionStopResult]) -> None:
         self._live.pop(session.session_id, None)
-        if session.life.run.connected and not closed.cancelled():
-            self._ended[session.session_id] = closed.result()
+        if closed.cancelled():
+            return
+        started, outcome = session.life.started, closed.result()
+        if session.life.run.connected or (outcome.reason == "stopped" and not started.cancelled()):
+            self._ended[session.session_id] = outcome
             while len(self._ended) > MAX_ENDED:
                 self._ended.popitem(last=False)
+            return
+        error = None if started.cancelled() else started.exception()
+        if not isinstance(error, OmnirtError):
+            error = OmnirtError("cancelled", "The start of the session was called off.")
+        self._fail(session.session_id, error)
+
+    def _fail(self, session_id: str, error: OmnirtError) -> None:
+        self._failed[session_id] = error
+        while len(self._failed) > MAX_ENDED:
+            self._failed.popitem(last=False)
