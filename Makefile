@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 # pytest-xdist: two workers pay for themselves because most tests wait for a process of their own.
 WORKERS ?= 2
 COVERAGE_FLOOR := 85
+JS := tests/hosts/js
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check lint schemas bench build clean
@@ -31,6 +32,11 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
+# The JavaScript hosts of the tests. Without npm those tests are left out, but not under CI.
+$(JS)/node_modules/.npm: $(JS)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --prefix $(JS) && touch $@; else false; fi \
+		|| { echo "npm is missing or failed: tests with JavaScript hosts are left out" >&2; test -z "$$CI"; }
+
 setup: $(VENV)/.dev ## Make .venv with everything (quick the second time)
 
 # ── use ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -40,7 +46,7 @@ demo: $(VENV)/.runtime ## Hold a voice conversation with the daemon, offline (DE
 
 # ── development ──────────────────────────────────────────────────────────────────────────────────────
 
-test: $(VENV)/.dev ## Run every test, with coverage (TEST_ARGS="-k framing" to choose)
+test: $(VENV)/.dev $(JS)/node_modules/.npm ## Run every test, with coverage (TEST_ARGS="-k framing" to choose)
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -75,5 +81,5 @@ build: $(VENV)/.dev ## Build the wheel into dist/
 
 clean: ## Remove everything that was made here, the environment too
 	rm -rf $(VENV) build dist demo-data .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
-		.hypothesis .import_linter_cache node_modules
+		.hypothesis .import_linter_cache $(JS)/node_modules
 	find omnirt tests -name __pycache__ -type d -prune -exec rm -rf {} +
