@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from omnirt.errors import OmnirtError
+from omnirt.providers.redaction import mask
 from omnirt.specs.problems import Place, convert
 
 Text: TypeAlias = Annotated[str, Meta(max_length=8192)] | UnsetType | None
@@ -80,15 +81,24 @@ def parse_settings(document: object, place: Place) -> ConnectionSettings:
     """
     if document is None:
         return ConnectionSettings()
+    try:
+        return _parse(document, place)
+    except OmnirtError as error:
+        # A key in the wrong place would be quoted as a value that does not fit.
+        facts = {name: mask(fact) if isinstance(fact, str) else fact for name, fact in error.facts.items()}
+        raise OmnirtError(error.kind, mask(error.message), retryable=error.retryable, **facts) from None
+
+
+def _parse(document: object, place: Place) -> ConnectionSettings:
     if isinstance(document, Mapping):
         for member, what in NOT_YET.items():
             if member in document:
                 raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
         if document.get("provider") == "local":
             raise place.at("provider").problem("The provider `local` is not supported yet; try `simulator`")
-    hints = {name.upper(): f"is spelled `{name}` here" for name in ConnectionSettings.__struct_fields__}
     groups = (ConnectionSettings, SimulatorSettings, TracingSettings)
     names = frozenset(name for group in groups for name in group.__struct_fields__)
+    hints = {name.upper(): f"is spelled `{name}` here" for name in ConnectionSettings.__struct_fields__}
     return convert(document, ConnectionSettings, place, hints=hints, names=names)
 
 

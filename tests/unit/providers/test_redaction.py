@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from omnirt.errors import OmnirtError
 from omnirt.providers import resolve
 from omnirt.providers.redaction import SecretFilter, is_secret_name, mask, mask_headers, mask_url, url_secrets
 from omnirt.providers.settings import ConnectionSettings, Found
@@ -158,3 +159,10 @@ def test_an_exception_that_holds_an_endpoint_shows_none_either() -> None:
         import traceback
 
         assert "canary" not in "".join(traceback.format_exception(*sys.exc_info()))
+
+
+@pytest.mark.parametrize("settings", [{"provider": "sk-canary-8"}, {"sk-canary-8": 1}])
+def test_a_key_in_the_wrong_place_is_not_quoted(settings: dict[str, object]) -> None:
+    with pytest.raises(OmnirtError) as caught:
+        resolve(settings, {}, {})
+    assert "canary" not in f"{caught.value.message}{caught.value.data}"
