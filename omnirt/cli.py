@@ -15,7 +15,7 @@ COMMANDS = {
         "the daemon on stdin and stdout (the default when stdin is no terminal)",
     ),
     "demo": ("omnirt.demo.command", "a voice conversation with the daemon, offline"),
-    "simulate": ("omnirt.simulate", "the simulated provider, for any realtime client"),
+    "simulate": ("omnirt.loopback.command", "the simulated provider, for any realtime client"),
     "schema": ("omnirt.schema_command", "prints, writes or checks the schemas"),
 }
 """Name → module with `run(argv) -> exit code`, and what it does."""

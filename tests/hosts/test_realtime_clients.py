@@ -6,7 +6,6 @@ import asyncio
 import audioop
 import base64
 import json
-import shutil
 from asyncio.subprocess import PIPE
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,6 +17,7 @@ from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession, real
 from openai import AsyncOpenAI
 
 from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile, load_script
+from tests.support.programs import find_program, missing
 from tests.unit.loopback.helpers import EXAMPLES, recording
 
 LIMIT_S = 40.0  # importing the SDKs alone takes seconds on a busy machine
@@ -198,9 +198,9 @@ def test_openai_python() -> None:
 
 
 def test_agents_realtime_of_npm() -> None:
-    node = shutil.which("node")
-    assert node, "this test needs node"
-    assert (JS / "node_modules" / "@openai").exists(), "run `npm ci` in tests/hosts/js"
+    node = find_program("node")
+    if not (JS / "node_modules" / "@openai").exists():
+        missing("tests/hosts/js has no node_modules (npm ci)")
 
     async def test() -> None:
         async with LoopbackServer() as server:

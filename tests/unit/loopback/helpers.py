@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from omnirt.loopback.conversation import Conversation
 from omnirt.loopback.reading import load_script
 from omnirt.loopback.script import Script
-from omnirt.loopback.speech import Voice, find_synthesiser
+from omnirt.loopback.speech import Voice
+from tests.support.programs import find_program
 
 Event = dict[str, Any]  # an event as JSON gives it
 
@@ -60,9 +61,10 @@ class Talk:
     def __init__(
         self, script: Script | Mapping[str, object] | None = None, *, synthesiser: bool = False
     ) -> None:
+        program = find_program("espeak-ng") if synthesiser else None
         if not isinstance(script, Script):
             script = load_script(script or {})
-        self.voice = Voice(find_synthesiser() if synthesiser else None)
+        self.voice = Voice(program)
         self.now = 100.0
         self.core = Conversation(script, self.voice, tag="t", model="gpt-realtime", now=self.now, wall=1e9)
         self.events: list[Event] = []

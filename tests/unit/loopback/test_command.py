@@ -16,12 +16,10 @@ from omnirt.loopback import command
 from tests.unit.loopback.helpers import EXAMPLES, said
 from tests.unit.loopback.sockets import ask, run, until
 
-START = "import sys; from omnirt.loopback.command import run; sys.exit(run(sys.argv[1:]))"
-
 
 async def simulate(*arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "ignore", "-c", START, *arguments, stdout=PIPE, stderr=PIPE
+        sys.executable, "-W", "ignore", "-m", "omnirt", "simulate", *arguments, stdout=PIPE, stderr=PIPE
     )
 
 

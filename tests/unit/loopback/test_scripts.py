@@ -84,7 +84,7 @@ def test_small_talk_and_the_examples_need_no_synthesiser() -> None:
     examples = sorted((EXAMPLES / "scripts").glob("*.yaml"))
     assert examples
     for example in examples:
-        script = load_script(example)
+        script = parse_script(example)
         if "espeak" not in example.read_text().partition("\n")[0]:
             check_sayings(script, synthesiser=None)
 

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback import LoopbackServer, SimulatorProfile, load_script
+from tests.support.programs import find_program
 from tests.unit.loopback.helpers import audio, only, recording, said
 from tests.unit.loopback.sockets import (
     SPEED,
@@ -187,6 +188,7 @@ def test_neither_tokens_nor_audio_are_logged_or_shown(caplog: pytest.LogCaptureF
 def test_any_text_is_spoken_over_the_socket_and_a_missing_voice_fails_the_response(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    find_program("espeak-ng")
     script = {"rules": [{"do": [{"say": "You said {text}."}]}]}
 
     async def test() -> None:

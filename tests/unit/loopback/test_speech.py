@@ -12,7 +12,8 @@ import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback import speech
-from omnirt.loopback.speech import Clip, Phrasebook, Voice, find_synthesiser
+from omnirt.loopback.speech import Clip, Phrasebook, Voice
+from tests.support.programs import find_program
 from tests.unit.loopback.helpers import EXAMPLES, Talk, audio, only, said
 
 FOLDER = Path(speech.__file__).parent / "voice"
@@ -66,8 +67,7 @@ def test_a_synthesiser_that_makes_no_speech_is_an_error(program: str) -> None:
 
 
 def test_any_text_is_spoken_by_espeak() -> None:
-    program = find_synthesiser()
-    assert program, "these tests need espeak-ng"
+    program = find_program("espeak-ng")
     voice = Voice(program)
     clip = asyncio.run(voice.speak("The quick brown fox jumps over the lazy dog."))
     assert 2000 < len(clip.pcm) // 48 < 5000
@@ -78,8 +78,7 @@ def test_any_text_is_spoken_by_espeak() -> None:
 
 
 def test_a_text_is_never_an_option_of_the_synthesiser(tmp_path: Path) -> None:
-    program = find_synthesiser()
-    assert program, "these tests need espeak-ng"
+    program = find_program("espeak-ng")
     target = tmp_path / "written.wav"
     clip = asyncio.run(Voice(program).speak(f"-w {target} <speak>hello</speak>"))
     assert clip.pcm
