@@ -38,6 +38,13 @@ class Provider:
         self._connection: ServerConnection | None = None
         self._changed = asyncio.Condition()
         self._read = 0
+        self._session: Json = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": "sess_1",
+            "model": "gpt-realtime",
+            "output_modalities": ["audio"],
+        }
 
     @classmethod
     @asynccontextmanager
@@ -115,23 +122,12 @@ class Provider:
             self._connection = connection
             self._changed.notify_all()
         if self._answers:
-            await self.send({"type": "session.created", "event_id": "e0", "session": _session({})})
+            await self.send({"type": "session.created", "event_id": "e0", "session": self._session})
         async for message in connection:
             event: Json = json.loads(message)
             if self._answers and event["type"] == "session.update":
-                session = _session(event["session"])
-                await self.send({"type": "session.updated", "event_id": "e1", "session": session})
+                self._session |= {k: value for k, value in event["session"].items() if value is not None}
+                await self.send({"type": "session.updated", "event_id": "e1", "session": self._session})
             async with self._changed:
                 self.received.append(event)
                 self._changed.notify_all()
-
-
-def _session(given: Json) -> Json:
-    return {
-        "type": "realtime",
-        "object": "realtime.session",
-        "id": "sess_1",
-        "model": "gpt-realtime",
-        "output_modalities": ["audio"],
-        **{name: value for name, value in given.items() if value is not None},
-    }

@@ -1,0 +1,328 @@
+"""Hazards of the voice SDK when somebody interrupts: what runs on, what is cut where, what comes late."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from omnirt.protocol import events as ev
+from omnirt.protocol.types import Event
+from omnirt.sessions.session import RealtimeSession
+from tests.support.daemon import driven
+from tests.support.provider import Provider
+from tests.support.provider_events import audio, created, done, event, item_added, message, speech_started
+from tests.support.talks import Heard, bare_talk, of, of_type, omnirt_talk
+
+LONG_MS = 10_000
+
+
+@asynccontextmanager
+async def bare(**config: Any) -> AsyncIterator[tuple[Provider, Any, Heard[Any]]]:
+    """A bare session whose events are read."""
+    async with Provider.open() as provider, bare_talk(provider.url, **config) as session:
+        events: Heard[Any] = Heard(session.__aiter__())
+        await events.first(lambda e: "session.updated" in repr(e))
+        yield provider, session, events
+        await events.stop()
+
+
+@asynccontextmanager
+async def ours(
+    folder: Path, realtime: Mapping[str, Any] | None = None
+) -> AsyncIterator[tuple[Provider, RealtimeSession, Heard[Event]]]:
+    """An omnirt session whose events are read."""
+    async with Provider.open() as provider, omnirt_talk(folder, provider.url, realtime=realtime) as session:
+        events: Heard[Event] = Heard(session.stream_events())
+        yield provider, session, events
+        await events.stop()
+
+
+async def settled(provider: Provider, session: Any) -> None:
+    """Return when the provider has all that the client sent before this."""
+    if isinstance(session, RealtimeSession):
+        await session.send_text("mark", respond=False)
+    else:
+        await session.send_message("mark")
+    await provider.expect("conversation.item.create")
+
+
+class TestTheResponseRunsOn:
+    """With the default turn detection `interrupt()` cuts the audio and lets the response go on."""
+
+    @driven
+    async def test_bare_nothing_is_cancelled_and_audio_still_comes(self) -> None:
+        async with bare() as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of_type("audio"))
+            await session.interrupt()
+            await provider.expect("conversation.item.truncate")
+            await provider.send(audio("r1", "i1", 100), done("r1"))
+            await events.first(of_type("agent_end"))
+            kinds = [e.type for e in events.events]
+            assert "audio" in kinds[kinds.index("audio_interrupted") :]
+            assert "response.cancel" not in provider.types()
+
+    @driven
+    async def test_omnirt_cancels_and_passes_on_no_more_audio(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of(ev.RealtimeAudio))
+            assert (await session.interrupt()).interrupted
+            assert (await provider.expect("response.cancel"))["response_id"] == "r1"
+            await provider.send(audio("r1", "i1", 100), done("r1", "cancelled"))
+            await events.first(of(ev.RealtimeResponseEnd))
+            kinds = [type(e) for e in events.events]
+            assert ev.RealtimeAudio not in kinds[kinds.index(ev.RealtimeAudioInterrupted) :]
+
+
+class TestLateAudioAfterSpeech:
+    """After the user began to speak, audio of the interrupted response is passed on if it still comes."""
+
+    @driven
+    async def test_bare_it_is_passed_on(self) -> None:
+        async with bare() as (provider, _, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
+            await provider.send(audio("r1", "i1", 100), done("r1", "cancelled"))
+            await events.first(of_type("agent_end"))
+            kinds = [e.type for e in events.events]
+            assert "audio" in kinds[kinds.index("audio_interrupted") :]
+
+    @driven
+    async def test_omnirt_drops_it(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, _, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
+            await provider.send(audio("r1", "i1", 100), done("r1", "cancelled"))
+            await events.first(of(ev.RealtimeResponseEnd))
+            kinds = [type(e) for e in events.events]
+            assert ev.RealtimeAudio not in kinds[kinds.index(ev.RealtimeAudioInterrupted) :]
+
+
+class TestTwoItems:
+    """Of two items that wait to be played only the last is named, and the other is not cut."""
+
+    TWO = (
+        created("r1"),
+        audio("r1", "i1", LONG_MS),
+        event("response.output_audio.done", response_id="r1", item_id="i1", output_index=0, content_index=0),
+        audio("r1", "i2", LONG_MS),
+    )
+
+    @driven
+    async def test_bare_the_one_that_plays_is_left_whole(self) -> None:
+        async with bare() as (provider, session, events):
+            await provider.send(*self.TWO, speech_started("u1"))
+            interrupted = await events.first(of_type("audio_interrupted"))
+            await settled(provider, session)
+            assert interrupted.item_id == "i2"
+            assert {cut["item_id"] for cut in provider.of("conversation.item.truncate")} == {"i2"}
+
+    @driven
+    async def test_omnirt_cuts_both_each_where_it_was_heard(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(*self.TWO)
+            await events.count(of(ev.RealtimeAudio), 2)
+            session.playback("i1", 0, 400)
+            await provider.send(speech_started("u1"))
+            await events.count(of(ev.RealtimeAudioInterrupted), 2)
+            await settled(provider, session)
+            cuts = [e for e in events.events if isinstance(e, ev.RealtimeAudioInterrupted)]
+            assert [(cut.item_id, cut.heard_ms) for cut in cuts] == [("i1", 400), ("i2", 0)]
+            sent = [(c["item_id"], c["audio_end_ms"]) for c in provider.of("conversation.item.truncate")]
+            assert sent == [("i1", 400)]
+
+
+class TestReportsOfThePlayer:
+    """The SDK's tracker adds positions up, cuts nothing without reports, and lets late ones back in."""
+
+    @driven
+    async def test_bare_positions_are_added_up(self) -> None:
+        from agents.realtime import RealtimePlaybackTracker
+
+        tracker = RealtimePlaybackTracker()
+        async with bare(playback_tracker=tracker) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of_type("audio"))
+            tracker.on_play_ms("i1", 0, 300)
+            tracker.on_play_ms("i1", 0, 500)
+            await session.interrupt()
+            assert (await provider.expect("conversation.item.truncate"))["audio_end_ms"] == 800
+
+    @driven
+    async def test_bare_without_reports_nothing_is_cut(self) -> None:
+        from agents.realtime import RealtimePlaybackTracker
+
+        async with bare(playback_tracker=RealtimePlaybackTracker()) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of_type("audio"))
+            await session.interrupt()
+            await settled(provider, session)
+            assert "conversation.item.truncate" not in provider.types()
+            assert not [e for e in events.events if e.type == "audio_interrupted"]
+
+    @driven
+    async def test_bare_a_late_report_cuts_a_cut_item_again(self) -> None:
+        from agents.realtime import RealtimePlaybackTracker
+
+        tracker = RealtimePlaybackTracker()
+        async with bare(playback_tracker=tracker) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of_type("audio"))
+            tracker.on_play_ms("i1", 0, 500)
+            await session.interrupt()
+            tracker.on_play_ms("i1", 0, 20)
+            await session.interrupt()
+            await settled(provider, session)
+            assert [c["audio_end_ms"] for c in provider.of("conversation.item.truncate")] == [500, 20]
+
+    @driven
+    async def test_bare_a_report_of_what_never_was_is_sent_upstream(self) -> None:
+        from agents.realtime import RealtimePlaybackTracker
+
+        tracker = RealtimePlaybackTracker()
+        async with bare(playback_tracker=tracker) as (provider, session, _):
+            tracker.on_play_ms("no_such_item", 0, 500)
+            await session.interrupt()
+            assert (await provider.expect("conversation.item.truncate"))["item_id"] == "no_such_item"
+
+    @driven
+    async def test_omnirt_takes_positions_once_and_of_known_items(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of(ev.RealtimeAudio))
+            session.playback("no_such_item", 0, 700)
+            session.playback("i1", 0, 300)
+            session.playback("i1", 0, 500)
+            assert (await session.interrupt()).heard_ms == 500
+            session.playback("i1", 0, 520)
+            assert not (await session.interrupt()).interrupted
+            await settled(provider, session)
+            assert [c["audio_end_ms"] for c in provider.of("conversation.item.truncate")] == [500]
+
+    @driven
+    async def test_omnirt_goes_by_the_clock_until_the_first_report(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of(ev.RealtimeAudio))
+            result = await session.interrupt()
+            assert result.interrupted
+            assert result.item_id == "i1"
+            assert isinstance(result.heard_ms, int)
+            assert result.heard_ms < LONG_MS
+
+
+class TestACutAtZero:
+    """A truncation at 0 ms is an error upstream, which some servers never get over."""
+
+    @driven
+    async def test_bare_it_is_sent(self) -> None:
+        from agents.realtime import RealtimePlaybackTracker
+
+        tracker = RealtimePlaybackTracker()
+        async with bare(playback_tracker=tracker) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of_type("audio"))
+            tracker.on_play_ms("i1", 0, 0)
+            await session.interrupt()
+            assert (await provider.expect("conversation.item.truncate"))["audio_end_ms"] == 0
+
+    @driven
+    async def test_omnirt_cancels_only(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS))
+            await events.first(of(ev.RealtimeAudio))
+            result = await session.interrupt("i1", 0, 0)
+            assert (result.interrupted, result.heard_ms) == (True, 0)
+            await provider.expect("response.cancel")
+            await settled(provider, session)
+            assert "conversation.item.truncate" not in provider.types()
+
+    @driven
+    async def test_omnirt_cuts_no_further_than_what_came(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", 300))
+            await events.first(of(ev.RealtimeAudio))
+            result = await session.interrupt("i1", 0, 99_999)
+            await settled(provider, session)
+            assert result.interrupted is False
+            assert "conversation.item.truncate" not in provider.types()
+
+
+class TestLongAfterPlaying:
+    """An interruption is told, although the player was through with everything."""
+
+    @driven
+    async def test_bare_it_is_told(self) -> None:
+        from agents.realtime import RealtimePlaybackTracker
+
+        tracker = RealtimePlaybackTracker()
+        async with bare(playback_tracker=tracker) as (provider, _, events):
+            await provider.send(created("r1"), audio("r1", "i1", 300), done("r1"))
+            await events.first(of_type("agent_end"))
+            tracker.on_play_ms("i1", 0, 300)
+            await provider.send(speech_started("u1"))
+            await events.first(of_type("audio_interrupted"))
+
+    @driven
+    async def test_omnirt_tells_none(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", 300), done("r1"))
+            await events.first(of(ev.RealtimeResponseEnd))
+            session.playback("i1", 0, 300)
+            await provider.send(speech_started("u1"))
+            await events.first(of(ev.RealtimeInputSpeechStart))
+            assert not any(isinstance(e, ev.RealtimeAudioInterrupted) for e in events.events)
+            assert not (await session.interrupt()).interrupted
+
+
+class TestSpeechThatShallNotInterrupt:
+    """With `interrupt_response: false` the SDK cuts and cancels all the same."""
+
+    SETTINGS: dict[str, Any] = {  # noqa: RUF012 - a constant
+        "turn_detection": {"type": "server_vad", "interrupt_response": False}
+    }
+
+    @driven
+    async def test_bare_the_response_is_cancelled(self) -> None:
+        async with bare(settings=self.SETTINGS) as (provider, _, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
+            await events.first(of_type("audio_interrupted"))
+            await provider.expect("conversation.item.truncate")
+            await provider.expect("response.cancel")
+
+    @driven
+    async def test_omnirt_lets_it_speak(self, tmp_path: Path) -> None:
+        async with ours(tmp_path, self.SETTINGS) as (provider, session, events):
+            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
+            await events.first(of(ev.RealtimeInputSpeechStart))
+            await provider.send(audio("r1", "i1", 100), done("r1"))
+            await events.first(of(ev.RealtimeResponseEnd))
+            await settled(provider, session)
+            assert len([e for e in events.events if isinstance(e, ev.RealtimeAudio)]) == 2
+            assert not {"conversation.item.truncate", "response.cancel"} & set(provider.types())
+
+
+class TestAskingForTheItemBack:
+    """After each truncation and transcription the SDK asks for an item, which may pass the frame limit."""
+
+    EVENTS = (
+        created("r1"),
+        item_added(message("i1", "assistant")),
+        audio("r1", "i1", LONG_MS),
+        event("conversation.item.truncated", item_id="i1", content_index=0, audio_end_ms=100),
+    )
+
+    @driven
+    async def test_bare_it_asks(self) -> None:
+        async with bare() as (provider, _, _events):
+            await provider.send(*self.EVENTS)
+            await provider.expect("conversation.item.retrieve")
+
+    @driven
+    async def test_omnirt_does_not(self, tmp_path: Path) -> None:
+        async with ours(tmp_path) as (provider, session, events):
+            await provider.send(*self.EVENTS, done("r1"))
+            await events.first(of(ev.RealtimeResponseEnd))
+            await settled(provider, session)
+            assert "conversation.item.retrieve" not in provider.types()
