@@ -12,7 +12,7 @@ Framing = Literal["auto", "lines", "headers"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
-MIN_MESSAGE_BYTES = 1024
+MIN_MESSAGE_BYTES = 1
 MAX_MESSAGE_BYTES = 1024 * 1024 * 1024
 
 

@@ -39,8 +39,10 @@ INPUT_QUEUE_MS = 120_000
 Cause = Literal["eof", "hostDead", "overrun", "exit", "signal"]
 _DRAINED_END_S = 1.7
 """After the last reply the daemon is gone in 2 s: this much for sessions and storage, the rest for Python."""
-_HURRIED_END_S = 4.0
+_HURRIED_END_S = 3.2
 """A signal, `exit` and a host that is gone: gone in 5 s."""
+_SLOW_DISK_S = 0.6
+"""What a slow disk may take beyond that: files that are whole matter more than the last half second."""
 _READER_CHECK_S = 0.2
 """How often a daemon that only waits for its end looks whether anybody still reads."""
 
@@ -139,6 +141,7 @@ class Daemon:
         self._flights.refuse(cancellable_only=True)
         await self._by(until - 0.5, self._app.close_sessions(reason))
         await self._by(until - 0.4, self._flights.finished())
+        await self._by(until + _SLOW_DISK_S, self._app.close_services())
         self._flights.refuse(cancellable_only=False)
         await self._connection.finish()
         await asyncio.sleep(0)  # replies whose turn comes in this round of the loop

@@ -91,6 +91,7 @@ class App:
         self._environ = environ
         self._registry: Registry | None = None
         self._notices: Notices | None = None
+        self._services_closed = False
 
     @property
     def registry(self) -> Registry:
@@ -119,7 +120,12 @@ class App:
         self.registry.services.sdk.start()
 
     async def close_sessions(self, reason: CloseReason) -> None:
-        """Closes every session and flushes storage; may be called again while it runs."""
+        """Closes every session; may be called again while it runs."""
         if self._registry is not None:
             await self._registry.close(reason)
+
+    async def close_services(self) -> None:
+        """Flushes storage and stops what sessions share; once the sessions are closed."""
+        if self._registry is not None and not self._services_closed:
+            self._services_closed = True
             await self._registry.services.close()

@@ -18,6 +18,7 @@ from omnirt.protocol.types import Empty
 async def shutdown(ctx: Context, params: NoParams) -> Empty:
     """Closes every session and flushes storage."""
     await ctx.app.close_sessions("shutdown")
+    await ctx.app.close_services()
     return Empty()
 
 

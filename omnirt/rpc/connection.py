@@ -102,7 +102,7 @@ class Connection(Generic[A]):
         for future in running:
             future.cancel()
         if running:
-            await asyncio.wait(running, timeout=1)
+            await asyncio.wait(running, timeout=0.3)
 
     def _problem(self, problem: Problem) -> OmnirtError:
         if problem.kind == "parse_error":

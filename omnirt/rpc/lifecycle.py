@@ -52,6 +52,8 @@ class Lifecycle:
         if self.exited:
             raise OmnirtError("shutting_down", "The daemon is ending.")
         if self.shut_down and name != "exit":
+            if request.id is None:
+                return Empty()
             raise OmnirtError("invalid_request", "After `shutdown` only `exit` is legal.")
         match name:
             case "initialize":

@@ -316,7 +316,7 @@ async def test_children_are_dead_when_the_daemon_is(end: str) -> None:
     [
         ["--framing", "xml"],
         ["--no-such-flag"],
-        ["--max-message-bytes", "-1"],
+        ["--max-message-bytes", "0"],
         ["--drain-timeout", "soon"],
         ["--log-level", "loud"],
         ["--tape", "x"],
