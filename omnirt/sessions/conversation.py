@@ -25,7 +25,7 @@ from omnirt.protocol.types import (
 from omnirt.sessions.items import ItemLedger
 from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
-from omnirt.sessions.responses import Response, ResponseLedger, SeriesKind
+from omnirt.sessions.responses import MAX_RUNNING, OWN_ID, Response, ResponseLedger, SeriesKind
 from omnirt.sessions.turns import Turns
 from omnirt.sessions.usage import added
 
@@ -96,9 +96,12 @@ class Conversation(Outputs):
 
     def response_started(self, response_id: str, now: float) -> Response:
         """`response.created`, or the first sign of a response from a server that does not send it."""
-        running = self.responses.running.get(response_id)
+        running = self.responses.find(response_id)
         if running is not None:
             return running
+        while len(self.responses.running) >= MAX_RUNNING:
+            self.response_ended(next(iter(self.responses.running)), now, "incomplete")
+        response_id = response_id or self.responses.own_id()
         ask = self.turns.created(response_id)
         requested = ask.sent_at if ask else None
         response = Response(response_id, self.agent, requested, self.speech_ended_at)
@@ -154,7 +157,9 @@ class Conversation(Outputs):
         now: float,
         error: ErrorInfo | None = None,
     ) -> None:
-        """The end of a series of deltas; `text` None takes the sum of the deltas."""
+        """The end of a series of deltas, told once; `text` None takes the sum of the deltas."""
+        if self.responses.was_said(item_id, content_index, kind):
+            return
         series = self.responses.series.get((item_id, content_index, kind))
         item = self.items.get(item_id)
         user = series.role == "user" if series else item is not None and item.role == "user"
@@ -178,14 +183,21 @@ class Conversation(Outputs):
 
     # -- audio -------------------------------------------------------------------------------------------
 
-    def audio(self, response_id: str, item_id: str, content_index: int, data: bytes, now: float) -> bool:
-        """A chunk of the agent's speech; False when it is stale and goes nowhere."""
+    def audio(
+        self, response_id: str, item_id: str, content_index: int, data: bytes, now: float
+    ) -> str | None:
+        """A chunk of the agent's speech; returns its item, or None when it is stale and goes nowhere."""
+        if self.over or not data or self.responses.is_over(response_id):
+            return None
+        running = self.responses.find(response_id)
+        item_id = item_id or (running.own_item if running is not None else "")
         part = self.playback.get(item_id, content_index)
-        if self.responses.is_over(response_id) or (part is not None and (part.cut or part.ended)):
-            return False
+        if part is not None and (part.cut or part.ended):
+            return None
         response = self.response_started(response_id, now)
         if response.muted:
-            return False
+            return None
+        item_id = item_id or response.own_item
         response.items.add(item_id)
         if response.first_audio_at is None:
             response.first_audio_at = now
@@ -203,7 +215,7 @@ class Conversation(Outputs):
             delta_ms=part.generated_ms - offset_ms,
             audio_format=self.run.audio_format,
         )
-        return True
+        return item_id
 
     def audio_ended(self, item_id: str, content_index: int, now: float) -> None:
         """`response.output_audio.done`."""
@@ -230,14 +242,15 @@ class Conversation(Outputs):
 
     def cancel_response(self, now: float) -> bool:
         """Cancel the running response upstream, or the one asked for as it begins; no audio of it follows."""
-        target = self.turns.cancel_target(now)
-        if target is None:
-            return False
-        response_id, event_id = target
-        self.send({"type": "response.cancel", "event_id": event_id, "response_id": response_id})
-        if response_id in self.responses.running:
-            self.responses.running[response_id].muted = True
-        return True
+        targets = self.turns.cancel_targets(now)
+        for response_id, event_id in targets:
+            cancel = {"type": "response.cancel", "event_id": event_id}
+            if not response_id.startswith(OWN_ID):
+                cancel["response_id"] = response_id
+            self.send(cancel)
+            if response_id in self.responses.running:
+                self.responses.running[response_id].muted = True
+        return bool(targets)
 
     # -- end ---------------------------------------------------------------------------------------------
 

@@ -100,8 +100,9 @@ class Engine:
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
         now = time.monotonic()
-        if self.talk.audio(response_id, item_id, content_index, data, now):
-            self._recorder.audio(item_id, content_index, data, self.talk.at_ms(now))
+        told_item = self.talk.audio(response_id, item_id, content_index, data, now)
+        if told_item is not None:
+            self._recorder.audio(told_item, content_index, data, self.talk.at_ms(now))
         self.carry_out()
 
     def on_broken_frame(self, error: Exception) -> None:
@@ -152,6 +153,7 @@ class Engine:
             match output:
                 case Upward():
                     self._send_up(output.event)
+                    self._changed.notify()  # the watch has a new time to look at
                 case Interruption():
                     self._record_cuts(output.events)
                     self._sink.interrupt(output.item_ids, output.events)
@@ -252,13 +254,15 @@ class Engine:
             now = time.monotonic()
             if self.talk.turns.idle(now):
                 break
-            await self._changed.wait(self.talk.turns.idle_after() if not self.talk.turns.thinking() else None)
+            await self._changed.wait(self.talk.turns.idle_at(now))
         if reply.done():
             return
         responses = self.talk.responses.take_ended()
         await self._sink.flushed()
         if not reply.done():
             reply.set_result(SessionWaitResult(state="idle", responses=responses))
+        else:
+            self.talk.responses.put_back(responses)
 
     # -- what never comes --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ there; audio comes decoded, from the SDK. What is unknown is passed over: a new 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 from msgspec import UNSET
 
@@ -15,7 +15,8 @@ from omnirt.protocol import events as ev
 from omnirt.protocol.types import ErrorInfo, ResponseStatus
 from omnirt.sessions.conversation import Conversation, upstream_of
 from omnirt.sessions.interrupts import barge_in
-from omnirt.sessions.responses import Series, SeriesKind
+from omnirt.sessions.reading import content_index, dig, is_count, speech, text_id
+from omnirt.sessions.responses import MAX_SERIES, Series, SeriesKind
 from omnirt.sessions.usage import read_usage, transcription_seconds
 
 Raw = Mapping[str, Any]
@@ -28,6 +29,8 @@ _STATUSES: dict[str, ResponseStatus] = {
     "failed": "failed",
     "incomplete": "incomplete",
 }
+MAX_WORDS = 2000
+"""Characters of an error's message that are passed on."""
 
 
 def server_event(talk: Conversation, raw: Raw, now: float) -> None:
@@ -39,8 +42,8 @@ def server_event(talk: Conversation, raw: Raw, now: float) -> None:
 
 
 def _session_updated(talk: Conversation, raw: Raw, now: float) -> None:
-    detection = _dig(raw, "session", "audio", "input", "turn_detection")
-    known = isinstance(_dig(raw, "session", "audio", "input"), Mapping)
+    detection = dig(raw, "session", "audio", "input", "turn_detection")
+    known = isinstance(dig(raw, "session", "audio", "input"), Mapping)
     talk.turns.server_vad = isinstance(detection, Mapping) or not known
     settings: Raw = detection if isinstance(detection, Mapping) else {}
     talk.turns.creates_response = talk.turns.server_vad and settings.get("create_response") is not False
@@ -49,29 +52,29 @@ def _session_updated(talk: Conversation, raw: Raw, now: float) -> None:
 
 def _speech_started(talk: Conversation, raw: Raw, now: float) -> None:
     if not talk.turns.user_speaking:
-        talk.emit(ev.RealtimeInputSpeechStart, now, **_speech(raw, "audio_start_ms"))
+        talk.emit(ev.RealtimeInputSpeechStart, now, **speech(raw, "audio_start_ms"))
     talk.turns.speech_started()
     barge_in(talk, now)
 
 
 def _speech_stopped(talk: Conversation, raw: Raw, now: float) -> None:
     if talk.turns.user_speaking:
-        talk.emit(ev.RealtimeInputSpeechEnd, now, **_speech(raw, "audio_end_ms"))
-    talk.turns.speech_stopped(_id(raw, "item_id"), now)
+        talk.emit(ev.RealtimeInputSpeechEnd, now, **speech(raw, "audio_end_ms"))
+    talk.turns.speech_stopped(text_id(raw, "item_id"), now)
     talk.speech_ended_at = now
 
 
 def _committed(talk: Conversation, raw: Raw, now: float) -> None:
     if talk.turns.user_speaking:
-        talk.emit(ev.RealtimeInputSpeechEnd, now, **_speech(raw, ""))
+        talk.emit(ev.RealtimeInputSpeechEnd, now, **speech(raw, ""))
     if talk.speech_ended_at is None:
         talk.speech_ended_at = now
-    talk.turns.committed(_id(raw, "item_id"), now)
+    talk.turns.committed(text_id(raw, "item_id"), now)
     talk.pump(now)
 
 
 def _timeout_triggered(talk: Conversation, raw: Raw, now: float) -> None:
-    talk.emit(ev.RealtimeInputTimeout, now, **_speech(raw, "audio_end_ms"))
+    talk.emit(ev.RealtimeInputTimeout, now, **speech(raw, "audio_end_ms"))
 
 
 def _item(talk: Conversation, raw: Raw, now: float) -> None:
@@ -84,28 +87,28 @@ def _item(talk: Conversation, raw: Raw, now: float) -> None:
 
 
 def _item_removed(talk: Conversation, raw: Raw, now: float) -> None:
-    if talk.items.removed(_id(raw, "item_id")):
-        talk.emit(ev.RealtimeItemRemoved, now, item_id=_id(raw, "item_id"))
+    if talk.items.removed(text_id(raw, "item_id")):
+        talk.emit(ev.RealtimeItemRemoved, now, item_id=text_id(raw, "item_id"))
 
 
 def _item_truncated(talk: Conversation, raw: Raw, now: float) -> None:
     heard = raw.get("audio_end_ms")
-    changed = talk.items.change(
-        _id(raw, "item_id"), interrupted=True, heard_ms=heard if _int(heard) else UNSET
-    )
+    heard_ms = {"heard_ms": heard} if is_count(heard) else {}
+    changed = talk.items.change(text_id(raw, "item_id"), interrupted=True, **heard_ms)
     if changed is not None:
         talk.item_changed(changed, now, new=False)
 
 
 def _response_created(talk: Conversation, raw: Raw, now: float) -> None:
-    response_id = _dig(raw, "response", "id")
-    if isinstance(response_id, str) and not talk.responses.is_over(response_id):
+    response_id = dig(raw, "response", "id")
+    response_id = response_id if isinstance(response_id, str) else ""
+    if not talk.responses.is_over(response_id):
         talk.response_started(response_id, now)
 
 
 def _output_item(talk: Conversation, raw: Raw, now: float) -> None:
     _item(talk, raw, now)
-    item, response = raw.get("item"), talk.responses.running.get(_id(raw, "response_id"))
+    item, response = raw.get("item"), talk.responses.running.get(text_id(raw, "response_id"))
     if isinstance(item, Mapping) and response is not None and isinstance(item.get("id"), str):
         response.items.add(item["id"])
 
@@ -113,72 +116,88 @@ def _output_item(talk: Conversation, raw: Raw, now: float) -> None:
 def _output_item_done(talk: Conversation, raw: Raw, now: float) -> None:
     _output_item(talk, raw, now)
     item = raw.get("item")
-    if (
-        isinstance(item, Mapping)
-        and item.get("type") == "function_call"
-        and item.get("status") == "completed"
+    if not isinstance(item, Mapping) or (item.get("type"), item.get("status")) != (
+        "function_call",
+        "completed",
     ):
-        talk.turns.tool_called(str(item.get("call_id")), _id(raw, "response_id"))
+        return
+    # The SDK runs none that lacks one of these, so none would ever answer it.
+    if all(isinstance(item.get(name), str) for name in ("call_id", "name", "arguments")):
+        talk.turns.tool_called(item["call_id"], text_id(raw, "response_id"))
 
 
 def _response_done(talk: Conversation, raw: Raw, now: float) -> None:
     response = raw.get("response")
-    if not isinstance(response, Mapping) or not isinstance(response.get("id"), str):
+    if not isinstance(response, Mapping):
         return
-    details = _dig(response, "status_details")
+    response_id = talk.responses.ending(text_id(response, "id"))
+    details = dig(response, "status_details")
     details = details if isinstance(details, Mapping) else {}
     reason, failure = details.get("reason"), details.get("error")
     fields: dict[str, Any] = {}
     if isinstance(reason, str):
-        fields["reason"] = reason
+        fields["reason"] = talk.mask(reason)[:MAX_WORDS]
     if isinstance(failure, Mapping):
         fields["error"] = _failure(talk, failure)
     status = _STATUSES.get(str(response.get("status")), "completed")
-    if not talk.responses.is_over(response["id"]):
-        # A server that sends nothing but the end still had a response.
-        talk.response_started(response["id"], now)
-    talk.response_ended(response["id"], now, status, read_usage(response.get("usage")), **fields)
+    if talk.responses.is_over(response_id):
+        # Given up by us before; the provider is through with it only now, and takes asks again.
+        talk.turns.done(response_id)
+        talk.pump(now)
+        return
+    # A server that sends nothing but the end still had a response.
+    response_id = talk.response_started(response_id, now).response_id
+    talk.response_ended(response_id, now, status, read_usage(response.get("usage")), **fields)
 
 
 def _failure(talk: Conversation, error: Raw) -> ErrorInfo:
     code = error.get("code") or error.get("type")
     message = error.get("message") or f"The provider ended the response with {code or 'an error'}."
     return ErrorInfo(
-        kind="provider_error", message=talk.mask(str(message)), code=code if isinstance(code, str) else UNSET
+        kind="provider_error",
+        message=talk.mask(str(message))[:MAX_WORDS],
+        code=code if isinstance(code, str) else UNSET,
     )
 
 
 def _audio_done(talk: Conversation, raw: Raw, now: float) -> None:
-    talk.audio_ended(_id(raw, "item_id"), _index(raw), now)
+    response = talk.responses.find(text_id(raw, "response_id"))
+    item_id = text_id(raw, "item_id") or (response.own_item if response is not None else "")
+    talk.audio_ended(item_id, content_index(raw), now)
 
 
 def _delta(kind: SeriesKind) -> Handler:
     def handle(talk: Conversation, raw: Raw, now: float) -> None:
-        response_id, delta = _id(raw, "response_id"), raw.get("delta")
+        response_id, delta = text_id(raw, "response_id"), raw.get("delta")
         if talk.responses.is_over(response_id) or not isinstance(delta, str) or not delta:
             return
         response = talk.response_started(response_id, now)
-        response.items.add(_id(raw, "item_id"))
-        _add_delta(talk, Series(_id(raw, "item_id"), _index(raw), kind, "assistant", response_id), delta, now)
+        item_id = text_id(raw, "item_id") or response.own_item
+        response.items.add(item_id)
+        series = Series(item_id, content_index(raw), kind, "assistant", response.response_id)
+        _add_delta(talk, series, delta, now)
 
     return handle
 
 
 def _done(kind: SeriesKind, member: str) -> Handler:
     def handle(talk: Conversation, raw: Raw, now: float) -> None:
-        if not talk.responses.is_over(_id(raw, "response_id")):
-            text = raw.get(member)
-            talk.words_done(
-                _id(raw, "item_id"), _index(raw), kind, text if isinstance(text, str) else None, now
-            )
+        response_id, item_id, text = text_id(raw, "response_id"), text_id(raw, "item_id"), raw.get(member)
+        if not item_id:
+            response = talk.responses.find(response_id)
+            item_id = response.own_item if response is not None else ""
+        if item_id and not talk.responses.is_over(response_id):
+            talk.words_done(item_id, content_index(raw), kind, text if isinstance(text, str) else None, now)
 
     return handle
 
 
 def _transcription_delta(talk: Conversation, raw: Raw, now: float) -> None:
     delta = raw.get("delta")
-    if isinstance(delta, str) and delta:
-        _add_delta(talk, Series(_id(raw, "item_id"), _index(raw), "transcript", "user"), delta, now)
+    if isinstance(delta, str) and delta and text_id(raw, "item_id"):
+        _add_delta(
+            talk, Series(text_id(raw, "item_id"), content_index(raw), "transcript", "user"), delta, now
+        )
 
 
 def _transcription_completed(talk: Conversation, raw: Raw, now: float) -> None:
@@ -194,8 +213,11 @@ def _transcription_failed(talk: Conversation, raw: Raw, now: float) -> None:
 
 
 def _user_words(talk: Conversation, raw: Raw, now: float, text: str | None, error: ErrorInfo | None) -> None:
-    series = Series(_id(raw, "item_id"), _index(raw), "transcript", "user")
-    talk.responses.series.setdefault((series.item_id, series.content_index, "transcript"), series)
+    series = Series(text_id(raw, "item_id"), content_index(raw), "transcript", "user")
+    part = (series.item_id, series.content_index, series.kind)
+    if not series.item_id or talk.responses.was_said(*part):
+        return
+    talk.responses.series.setdefault(part, series)
     talk.words_done(series.item_id, series.content_index, "transcript", text, now, error)
 
 
@@ -205,7 +227,9 @@ def _error(talk: Conversation, raw: Raw, now: float) -> None:
     code = str(error.get("code") or "")
     harmless = talk.turns.refused(str(error.get("event_id") or ""), code, now)
     if not harmless:
-        message = talk.mask(str(error.get("message") or "The provider reported an error without words."))
+        message = talk.mask(str(error.get("message") or "The provider reported an error without words."))[
+            :MAX_WORDS
+        ]
         talk.error(
             now, "provider_error", message, retryable=code in _RETRYABLE_CODES, upstream=upstream_of(error)
         )
@@ -213,6 +237,9 @@ def _error(talk: Conversation, raw: Raw, now: float) -> None:
 
 
 def _add_delta(talk: Conversation, series: Series, delta: str, now: float) -> None:
+    while len(talk.responses.series) >= MAX_SERIES:
+        oldest = next(iter(talk.responses.series.values()))
+        talk.words_done(oldest.item_id, oldest.content_index, oldest.kind, None, now)
     talk.responses.delta(series, delta)
     talk.emit(
         ev.RealtimeTextDelta if series.kind == "text" else ev.RealtimeTranscriptDelta,
@@ -222,38 +249,6 @@ def _add_delta(talk: Conversation, series: Series, delta: str, now: float) -> No
         role=series.role,
         delta=delta,
     )
-
-
-def _speech(raw: Raw, position: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if isinstance(raw.get("item_id"), str):
-        found["item_id"] = raw["item_id"]
-    if _int(raw.get(position)):
-        found["audio_ms"] = raw[position]
-    return found
-
-
-def _dig(raw: Raw, *path: str) -> Any:
-    value: Any = raw
-    for name in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _id(raw: Raw, name: str) -> str:
-    value = raw.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _index(raw: Raw) -> int:
-    value = raw.get("content_index")
-    return value if _int(value) else 0
-
-
-def _int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -58,7 +58,8 @@ class Outputs:
         """When the run started, by the same clock as `now`."""
         self._outputs: list[Output] = []
         self._begun = False
-        self._over = False
+        self.over = False
+        """Whether the end was told."""
 
     def at_ms(self, now: float) -> int:
         """Milliseconds since the start of the run."""
@@ -70,7 +71,7 @@ class Outputs:
 
     def push(self, output: Output) -> None:
         """Take an output; after the end of the run nothing is."""
-        if not self._over:
+        if not self.over:
             self._outputs.append(output)
 
     def emit(self, event: type[Event], now: float, /, **fields: Any) -> None:
@@ -130,4 +131,4 @@ class Outputs:
         """The last event of the run; the provider is told nothing any more."""
         self._outputs = [output for output in self._outputs if not isinstance(output, Upward)]
         self.emit(ev.RealtimeClosed, now, reason=reason, error=UNSET if error is None else error)
-        self._over = True
+        self.over = True

@@ -12,6 +12,11 @@ from omnirt.protocol.types import ResponseStatus
 
 MAX_ENDED = 1024
 """Ended responses that no `session.wait` asked for are kept up to this number."""
+MAX_SERIES = 256
+"""Open delta series; a provider that ends none of so many has the oldest ended for it."""
+MAX_RUNNING = 16
+"""Responses at once; the same."""
+OWN_ID = "omnirt_response_"
 
 SeriesKind = Literal["transcript", "text"]
 
@@ -48,6 +53,11 @@ class Response:
     words: OrderedDict[tuple[str, int], str] = field(default_factory=OrderedDict)
 
     @property
+    def own_item(self) -> str:
+        """The item of its output, from a provider that names none."""
+        return f"{self.response_id}_item"
+
+    @property
     def text(self) -> str:
         """The final words of all its parts, in order."""
         return " ".join(text for text in self.words.values() if text)
@@ -70,10 +80,31 @@ class ResponseLedger:
         self.series: dict[tuple[str, int, SeriesKind], Series] = {}
         self._ended: deque[EndedResponse] = deque(maxlen=MAX_ENDED)
         self._over: deque[str] = deque(maxlen=MAX_ENDED)
+        self._said: deque[tuple[str, int, SeriesKind]] = deque(maxlen=MAX_SERIES)
+        self._own = 0
 
     def start(self, response: Response) -> None:
         """A response began."""
         self.running[response.response_id] = response
+
+    def find(self, response_id: str) -> Response | None:
+        """The running response of this id; without an id, the latest."""
+        if response_id:
+            return self.running.get(response_id)
+        return next(reversed(self.running.values()), None)
+
+    def own_id(self) -> str:
+        """An id for a response whose provider has none."""
+        self._own += 1
+        return f"{OWN_ID}{self._own}"
+
+    def ending(self, response_id: str) -> str:
+        """Which response an end is for: one that we named ends with whatever unknown id comes."""
+        known = response_id in self.running or self.is_over(response_id)
+        if known or not self.running:
+            return response_id
+        named = next(reversed(self.running))
+        return named if not response_id or named.startswith(OWN_ID) else response_id
 
     def is_over(self, response_id: str) -> bool:
         """Whether this response ended already, so that what comes late for it is dropped."""
@@ -86,6 +117,10 @@ class ResponseLedger:
             self._over.append(response_id)
             self._ended.append(EndedResponse(response_id=response_id, status=status, text=response.text))
         return response
+
+    def put_back(self, ended: list[EndedResponse]) -> None:
+        """Nobody was told after all: the next call gets them."""
+        self._ended.extendleft(reversed(ended))
 
     def take_ended(self) -> list[EndedResponse]:
         """The responses that ended since the last call."""
@@ -106,12 +141,18 @@ class ResponseLedger:
     def close_series(self, item_id: str, content_index: int, kind: SeriesKind, text: str | None) -> str:
         """End a series with its authoritative text, or with the sum of its deltas."""
         series = self.series.pop((item_id, content_index, kind), None)
+        self._said.append((item_id, content_index, kind))
         final = text if text is not None else (series.text if series else "")
         response = self.running.get(series.response_id) if series else None
         response = response or self.of_item(item_id)
         if response is not None:
             response.words[item_id, content_index] = final
         return final
+
+    def was_said(self, item_id: str, content_index: int, kind: SeriesKind) -> bool:
+        """Whether the words of this part were ended already, and none came since."""
+        part = (item_id, content_index, kind)
+        return part in self._said and part not in self.series
 
     def open_series(self, response_id: str | None = None) -> list[Series]:
         """The open series of one response, or all of them."""

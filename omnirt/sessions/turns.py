@@ -19,6 +19,11 @@ VAD_RESPONSE_S = 10.0
 CANCEL_TIMEOUT_S = 5.0
 """A cancelled response that is not reported done in this time counts as ended."""
 
+MAX_ASKS = 256
+"""Asks that wait; beyond it the last one answers for the next too, as what they are about is said already."""
+MAX_COMMITS = 256
+"""Commits of the host that the provider answered in no way."""
+
 
 @dataclass
 class Ask:
@@ -41,7 +46,8 @@ class Turns:
     """Whether the provider answers a detected turn without being asked."""
     asks: deque[Ask] = field(default_factory=deque)
     in_flight: Ask | None = None
-    active: str | None = None
+    active: dict[str, None] = field(default_factory=dict)
+    """Responses that run; one, unless the provider begins some by itself."""
     user_speaking: bool = False
     tools: dict[str, str] = field(default_factory=dict)
     """Tool calls without output upstream: tool call id → response id."""
@@ -50,8 +56,12 @@ class Turns:
     _speech_deadline: float = 0.0
     _owed_until: float = 0.0
     _vad_item: str = ""
-    _commits: deque[str] = field(default_factory=deque)
+    _commits: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_COMMITS))
     _vad_committed_at: float | None = None
+    _answered: tuple[str, Ask] | None = None
+    """The response that seemed to answer an ask; an error for it may still tell otherwise."""
+    _blocked_at: float | None = None
+    """Since when the provider refuses asks for the sake of a response that we know nothing of."""
 
     def event_id(self, what: str) -> str:
         """A fresh id for an event of ours, by which its error is known."""
@@ -60,11 +70,12 @@ class Turns:
 
     def ask(self, now: float, instructions: str | None = None) -> None:
         """A response is wanted."""
-        self.asks.append(Ask(now, instructions))
+        if len(self.asks) < MAX_ASKS:
+            self.asks.append(Ask(now, instructions))
 
     def next_create(self, now: float) -> Ask | None:
         """The ask that may go upstream now; the caller sends it."""
-        if self.active is not None or self.in_flight is not None or not self.asks:
+        if self.active or self.in_flight is not None or self._blocked_at is not None or not self.asks:
             return None
         ask = self.asks.popleft()
         ask.event_id, ask.sent_at = self.event_id("create"), now
@@ -74,26 +85,33 @@ class Turns:
     def created(self, response_id: str) -> Ask | None:
         """`response.created`: the ask that it answers, or None when the provider began by itself."""
         ask, self.in_flight = self.in_flight, None
-        self.active = response_id
+        self.active[response_id] = None
+        self._blocked_at = None
         if ask is None:
             self._owed_until = 0.0
+        else:
+            self._answered = response_id, ask
         return ask
 
     def done(self, response_id: str) -> None:
         """`response.done`."""
         self.cancel_sent.pop(response_id, None)
-        if self.active == response_id:
-            self.active = None
+        self.active.pop(response_id, None)
+        self._blocked_at = None
+        if self._answered is not None and self._answered[0] == response_id:
+            self._answered = None
 
     def refused(self, event_id: str, code: str, now: float) -> bool:
         """An error for an event of ours; True when it is repaired or harmless, so the host is not told."""
-        ask = self.in_flight
-        if ask is not None and ask.event_id == event_id:
-            self.in_flight = None
-            if code == "conversation_already_has_active_response":
+        ask = self._refused_ask(event_id)
+        if ask is not None:
+            busy = code == "conversation_already_has_active_response"
+            if busy and not ask.cancelled:
                 self.asks.appendleft(ask)
-                return True
-            return False
+                if not self.active:
+                    # Asking again at once would be refused again, and again.
+                    self._blocked_at = now
+            return busy
         if event_id in self._commits:
             self._commits.remove(event_id)
             self._owed_until = 0.0
@@ -101,6 +119,17 @@ class Turns:
             quicker = self._vad_committed_at is not None and now - self._vad_committed_at < VAD_RESPONSE_S
             return code == "input_audio_buffer_commit_empty" and quicker
         return event_id.startswith(("omnirt_cancel_", "omnirt_truncate_"))
+
+    def _refused_ask(self, event_id: str) -> Ask | None:
+        ask = self.in_flight
+        if ask is not None and ask.event_id == event_id:
+            self.in_flight = None
+            return ask
+        if self._answered is not None and self._answered[1].event_id == event_id:
+            # The response that began meanwhile was the provider's own.
+            ask, self._answered = self._answered[1], None
+            return ask
+        return None
 
     def audio_sent(self, now: float) -> None:
         """Audio went upstream: the provider may report speech for a while."""
@@ -135,7 +164,7 @@ class Turns:
     def committed(self, item_id: str, now: float) -> None:
         """`input_audio_buffer.committed`, by the provider's turn detection or by our commit."""
         self.user_speaking = False
-        if item_id == self._vad_item:
+        if item_id and item_id == self._vad_item:
             self._vad_committed_at = now
         elif self._commits:
             self._commits.popleft()
@@ -152,22 +181,22 @@ class Turns:
         if respond and response_id not in self.tools.values():
             self.ask(now)
 
-    def cancel_target(self, now: float) -> tuple[str, str] | None:
-        """(response id, event id) to cancel now; an ask in flight is cancelled as it begins."""
+    def cancel_targets(self, now: float) -> list[tuple[str, str]]:
+        """(response id, event id) of each to cancel now; an ask in flight is cancelled as it begins."""
         if self.in_flight is not None:
             self.in_flight.cancelled = True
-        if self.active is None or self.active in self.cancel_sent:
-            return None
-        self.cancel_sent[self.active] = now
-        return self.active, self.event_id("cancel")
+        targets = [response_id for response_id in self.active if response_id not in self.cancel_sent]
+        self.cancel_sent.update(dict.fromkeys(targets, now))
+        return [(response_id, self.event_id("cancel")) for response_id in targets]
 
     def overdue(self, now: float) -> tuple[Ask | None, list[str]]:
         """What was left unanswered too long: an ask (given up here), cancelled responses (to be ended)."""
-        ask = self.in_flight
-        if ask is not None and now - ask.sent_at < CREATE_TIMEOUT_S:
-            ask = None
-        if ask is not None:
-            self.in_flight = None
+        ask: Ask | None = None
+        if self.in_flight is not None and now - self.in_flight.sent_at >= CREATE_TIMEOUT_S:
+            ask, self.in_flight = self.in_flight, None
+        elif self._blocked_at is not None and now - self._blocked_at >= CREATE_TIMEOUT_S:
+            self._blocked_at = None
+            ask = self.asks.popleft() if self.asks else None
         late = [rid for rid, sent in self.cancel_sent.items() if now - sent >= CANCEL_TIMEOUT_S]
         return ask, late
 
@@ -176,6 +205,8 @@ class Turns:
         times = [sent + CANCEL_TIMEOUT_S for sent in self.cancel_sent.values()]
         if self.in_flight is not None:
             times.append(self.in_flight.sent_at + CREATE_TIMEOUT_S)
+        if self._blocked_at is not None:
+            times.append(self._blocked_at + CREATE_TIMEOUT_S)
         return min(times, default=None)
 
     def thinking(self) -> bool:
@@ -185,6 +216,12 @@ class Turns:
     def idle(self, now: float) -> bool:
         """Whether nothing is running, asked for or owed."""
         return not self.thinking() and not self.user_speaking and now >= self.idle_after()
+
+    def idle_at(self, now: float) -> float | None:
+        """When the talk is idle if nothing happens before; None while something has to happen first."""
+        if self.thinking() or self.user_speaking:
+            return None
+        return max(now, self.idle_after())
 
     def idle_after(self) -> float:
         """The time until which the provider may still begin something by itself."""

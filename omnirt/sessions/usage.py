@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from omnirt.protocol.types import InputTokens, OutputTokens, Usage
+from omnirt.sessions.reading import MAX_NUMBER, is_count
 
 
 def read_usage(raw: object) -> Usage | None:
@@ -60,17 +61,20 @@ def transcription_seconds(raw: object) -> Usage | None:
 def _sum(left: Any, right: Any) -> Any:
     if left is UNSET:
         return right
-    return left if right is UNSET else left + right
+    return left if right is UNSET else min(left + right, MAX_NUMBER)
 
 
 def _count(raw: Mapping[str, Any], name: str) -> int | UnsetType:
     value = raw.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else UNSET
+    return value if is_count(value) else UNSET
 
 
 def _seconds(raw: Mapping[str, Any]) -> float | UnsetType:
     value = raw.get("seconds")
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else UNSET
+    # A NaN compares false, so it is no count either.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
+        return UNSET
+    return float(value)
 
 
 def _mapping(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:

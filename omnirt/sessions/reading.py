@@ -1,0 +1,48 @@
+"""Members of a provider's event, read whatever they are: what does not fit is as good as absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+MAX_CONTENT_INDEX = 255
+"""No provider makes an item of more parts; a larger index would only cost memory."""
+MAX_NUMBER = 2**53 - 1
+"""What every JSON reader takes exactly."""
+
+
+def dig(raw: Mapping[str, Any], *path: str) -> Any:
+    """The member at a path of names, or None."""
+    value: Any = raw
+    for name in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def text_id(raw: Mapping[str, Any], name: str) -> str:
+    """An id, or the empty string."""
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def content_index(raw: Mapping[str, Any]) -> int:
+    """The content index of an event; 0 for one that is missing or absurd."""
+    value = raw.get("content_index")
+    return value if is_count(value) and value <= MAX_CONTENT_INDEX else 0
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a number of something: milliseconds, tokens."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
+
+
+def speech(raw: Mapping[str, Any], position: str) -> dict[str, Any]:
+    """The fields of an event on the user's speech: its item, and where in the input audio it is."""
+    found: dict[str, Any] = {}
+    if isinstance(raw.get("item_id"), str):
+        found["item_id"] = raw["item_id"]
+    if is_count(raw.get(position)):
+        found["audio_ms"] = raw[position]
+    return found
