@@ -113,7 +113,7 @@ def stop(ctx: Context, params: m.SessionStopParams) -> Answer:
     if outcome is not None:
         return outcome
     session = ctx.app.registry.get(params.session_id)
-    return asyncio.ensure_future(session.stop(force=bool(params.force)))
+    return session.stop_now(force=bool(params.force))
 
 
 def _part(part: m.InputText | m.InputImage) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class Inbox:
         self._unanswered: deque[Entry] = deque()
         self._ready = asyncio.Event()
         self._open = False
+        self._closed = False
+        self._behind_waits: tuple[Iterable[WaitEntry], Callable[[], None]] | None = None
         self.queued_ms = 0
         self._text_bytes = 0
 
@@ -101,6 +103,8 @@ class Inbox:
         if isinstance(entry, WaitEntry) or not self._open or self._unanswered:
             entry.reply = asyncio.get_running_loop().create_future()
             self._unanswered.append(entry)
+            if isinstance(entry, WaitEntry):
+                entry.reply.add_done_callback(lambda _: self._wait_over(entry))
             self._arm()
             return entry.reply
         return self._accepted(entry)
@@ -123,9 +127,29 @@ class Inbox:
         """The unanswered waits for idle, in order."""
         return [e for e in self._unanswered if isinstance(e, WaitEntry) and e.reply and not e.reply.done()]
 
+    def after_waits(self, callback: Callable[[], None]) -> None:
+        """Call back once the waits queued so far are answered, before the inputs behind them are."""
+        if self._behind_waits is None:
+            self._behind_waits = (self.waits(), callback)
+            self._call_back()
+
+    def close(self) -> None:
+        """The session is ending: nothing more goes upstream, and nothing more is accepted."""
+        self._closed = True
+        self._entries.clear()
+
+    def _call_back(self) -> None:
+        if self._behind_waits is None:
+            return
+        waits, callback = self._behind_waits
+        if all(wait.reply is None or wait.reply.done() for wait in waits):
+            self._behind_waits = None
+            callback()
+
     def answer(self) -> None:
         """Answer held-back inputs up to the next unanswered wait."""
-        while self._unanswered and self._open:
+        self._call_back()
+        while self._unanswered and self._open and not self._closed:
             entry = self._unanswered[0]
             assert entry.reply is not None
             if isinstance(entry, WaitEntry) and not entry.reply.done():
@@ -151,7 +175,7 @@ class Inbox:
 
     def sent(self, duration_ms: int) -> None:
         """Audio left the queue."""
-        self.queued_ms -= duration_ms
+        self.queued_ms = max(0, self.queued_ms - duration_ms)
 
     def _accepted(self, entry: Entry) -> Result:
         if isinstance(entry, AudioEntry):
@@ -169,7 +193,12 @@ class Inbox:
         if entry.reply is not None and not entry.reply.done():
             message = f"The session was not idle within {entry.timeout_s:g} s; wait again or interrupt it."
             entry.reply.set_exception(OmnirtError("timed_out", message))
-            self.answer()
+
+    def _wait_over(self, entry: WaitEntry) -> None:
+        # However it ended, by a cancel of the host too: what it held back is answered.
+        if entry.timer is not None:
+            entry.timer.cancel()
+        self.answer()
 
     def _check_room(self, entry: Entry) -> None:
         full = len(self._entries) >= MAX_ENTRIES

@@ -65,6 +65,7 @@ class Life:
         """Begin the end; the first reason stays the true one."""
         if self._end is None:
             self._end = (reason, error)
+            self.inbox.close()
             self._ending.set()
 
     def wait_closed(self, timeout_s: float) -> asyncio.Future[SessionWaitResult]:

@@ -121,12 +121,16 @@ class RealtimeSession:
 
     async def stop(self, *, force: bool = False) -> SessionStopResult:
         """End the session, behind the waits for idle sent before unless `force`; always the same result."""
-        waits = [wait.reply for wait in self.life.inbox.waits() if wait.reply is not None]
-        if waits and not force:
-            # Bounded by the waits' own limits; the end of the session answers them too.
-            await asyncio.wait(waits)
-        self.life.end("stopped")
-        return await asyncio.shield(self.life.closed)
+        return await self.stop_now(force=force)
+
+    def stop_now(self, *, force: bool) -> asyncio.Future[SessionStopResult]:
+        """The same as a future: from now on, or from the last of those waits on, no input is taken."""
+        life = self.life
+        if force:
+            life.end("stopped")
+        else:
+            life.inbox.after_waits(lambda: life.end("stopped"))
+        return asyncio.shield(life.closed)
 
     @contextlib.asynccontextmanager
     async def managed(self) -> AsyncIterator[RealtimeSession]:

@@ -47,14 +47,13 @@ def check(
     """
     runs: dict[str, Run] = {}
     sent = sent or {}
-    started: set[str] = set()
-    closed_sessions: set[str] = set()
+    started: dict[str, str] = {}
     answers: dict[object, int] = defaultdict(int)
     for message in _flat(messages):
         assert message.get("jsonrpc") == "2.0", message
         if "method" not in message:
             answers[message["id"]] += 1
-            _check_reply(message, sent.get(message["id"]), runs, started, closed_sessions)
+            _check_reply(message, sent.get(message["id"]), runs, started)
         elif "id" not in message:
             _check_shape(message, opted_out)
             params = message["params"]
@@ -64,8 +63,6 @@ def check(
             assert run_id in started, f"an event before the reply to its start: {shown(message)}"
             run = runs.setdefault(run_id, Run(params["sessionId"], opted_out))
             run.take(message["method"], params)
-            if message["method"] == "realtime.closed":
-                closed_sessions.add(params["sessionId"])
     for request_id, request in sent.items():
         assert answers[request_id] == 1, f"{answers[request_id]} answers to {shown(request)}"
     if ended:
@@ -82,7 +79,8 @@ class Run:
         self._seq = 0
         self._at_ms = 0
         self._state = ""
-        self._closed = False
+        self.closed = False
+        """Whether `realtime.closed` came."""
         self._open: dict[tuple[str, str], int] = defaultdict(int)
         self._series: set[tuple[str, str, int]] = set()
         self._items: set[str] = set()
@@ -93,7 +91,7 @@ class Run:
     def take(self, method: str, params: Message) -> None:
         """The next event."""
         where = f"{self._session_id} {method} seq {params['seq']}"
-        assert not self._closed, f"{where}: after realtime.closed"
+        assert not self.closed, f"{where}: after realtime.closed"
         assert params["sessionId"] == self._session_id, where
         self._seq += 1
         assert params["seq"] == self._seq, f"{where}: expected {self._seq}"
@@ -108,11 +106,11 @@ class Run:
         self._delta(method, params, where)
         self._item(method, params, where)
         self._audio(method, params, where)
-        self._closed = method == "realtime.closed"
+        self.closed = method == "realtime.closed"
 
     def end(self) -> None:
         """The transcript is over."""
-        assert self._closed, f"{self._session_id}: realtime.closed never came"
+        assert self.closed, f"{self._session_id}: realtime.closed never came"
         still_open = [key for key, count in self._open.items() if count and not self._hidden(*key)]
         assert not still_open, f"{self._session_id}: {still_open} never ended"
         assert not self._series, f"{self._session_id}: {self._series} never done"
@@ -204,8 +202,7 @@ def _check_reply(
     reply: Message,
     request: Message | None,
     runs: Mapping[str, Run],
-    started: set[str],
-    closed_sessions: set[str],
+    started: dict[str, str],
 ) -> None:
     assert ("result" in reply) != ("error" in reply), reply
     if "error" in reply:
@@ -218,8 +215,7 @@ def _check_reply(
     method = request["method"] if request else ""
     params = (request or {}).get("params") or {}
     if "features" in result and "runId" in result:
-        started.add(result["runId"])
-        closed_sessions.discard(result["sessionId"])
+        started[result["runId"]] = result["sessionId"]
     elif method == "session.wait":
         ended: dict[str, str] = {}
         for run in runs.values():
@@ -227,7 +223,9 @@ def _check_reply(
         for response in result["responses"] if ended else ():
             assert ended.get(response["responseId"]) == response["status"], f"{reply}: not ended yet"
     elif method == "session.stop":
-        assert params["sessionId"] in closed_sessions, f"{reply}: before realtime.closed"
+        of_session = [run_id for run_id, session_id in started.items() if session_id == params["sessionId"]]
+        over = [run_id for run_id in of_session if run_id in runs and runs[run_id].closed]
+        assert over == of_session, f"{reply}: before realtime.closed"
 
 
 def _check_shape(message: Message, opted_out: Collection[str]) -> None:
