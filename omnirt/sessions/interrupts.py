@@ -80,9 +80,11 @@ def _truncate(talk: Conversation, entry: Cut, now: float) -> None:
 def _interrupted_part(
     talk: Conversation, now: float, item_id: str | None, content_index: int | None
 ) -> Part | None:
-    if item_id is not None:
-        return talk.playback.get(item_id, content_index or 0)
-    return next((part for part in talk.playback.parts() if _unheard(talk, part, now)), None)
+    if item_id is not None and content_index is not None:
+        return talk.playback.get(item_id, content_index)
+    parts = [part for part in talk.playback.parts() if item_id in (None, part.item_id)]
+    unheard = next((part for part in parts if _unheard(talk, part, now)), None)
+    return parts[-1] if unheard is None and item_id is not None and parts else unheard
 
 
 def _interruptible(talk: Conversation, now: float, item_id: str, part: Part | None) -> bool:

@@ -116,14 +116,8 @@ def _output_item(talk: Conversation, raw: Raw, now: float) -> None:
 def _output_item_done(talk: Conversation, raw: Raw, now: float) -> None:
     _output_item(talk, raw, now)
     item = raw.get("item")
-    if not isinstance(item, Mapping) or (item.get("type"), item.get("status")) != (
-        "function_call",
-        "completed",
-    ):
-        return
-    # The SDK runs none that lacks one of these, so none would ever answer it.
-    if all(isinstance(item.get(name), str) for name in ("call_id", "name", "arguments")):
-        talk.turns.tool_called(item["call_id"], text_id(raw, "response_id"))
+    if isinstance(item, Mapping) and (item.get("type"), item.get("status")) == ("function_call", "completed"):
+        talk.turns.tool_called(str(item.get("call_id") or ""), text_id(raw, "response_id"))
 
 
 def _response_done(talk: Conversation, raw: Raw, now: float) -> None:

@@ -89,7 +89,7 @@ class Playback:
         part = self._parts.get((item_id, content_index))
         if part is None or part.cut:
             return
-        part.reported_ms = min(played_ms, part.generated_ms)
+        part.reported_ms = max(0, min(played_ms, part.generated_ms))
         self._reporting = part.key
 
     def heard_ms(self, part: Part, now: float) -> int:

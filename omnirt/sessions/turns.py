@@ -49,8 +49,8 @@ class Turns:
     active: dict[str, None] = field(default_factory=dict)
     """Responses that run; one, unless the provider begins some by itself."""
     user_speaking: bool = False
-    tools: dict[str, str] = field(default_factory=dict)
-    """Tool calls without output upstream: tool call id → response id."""
+    tools: list[tuple[str, str]] = field(default_factory=list)
+    """Tool calls without output upstream: (tool call id, response id); some servers repeat the ids."""
     cancel_sent: dict[str, float] = field(default_factory=dict)
     _counter: int = 0
     _speech_deadline: float = 0.0
@@ -173,12 +173,14 @@ class Turns:
 
     def tool_called(self, tool_call_id: str, response_id: str) -> None:
         """The model called a tool in a response."""
-        self.tools[tool_call_id] = response_id
+        self.tools.append((tool_call_id, response_id))
 
     def tool_answered(self, tool_call_id: str, now: float, *, respond: bool) -> None:
         """A tool's output went upstream; the last one of a response asks for the answer to all of them."""
-        response_id = self.tools.pop(tool_call_id, None)
-        if respond and response_id not in self.tools.values():
+        answered = next((call for call in self.tools if call[0] == tool_call_id), None)
+        if answered is not None:
+            self.tools.remove(answered)
+        if respond and not any(answered is not None and call[1] == answered[1] for call in self.tools):
             self.ask(now)
 
     def cancel_targets(self, now: float) -> list[tuple[str, str]]:

@@ -50,12 +50,15 @@ class TestStates:
         talk.feed(pe.created("resp_1"), pe.function_call("resp_1", "call_1", "weather"), pe.done("resp_1"))
         assert talk.core.state == "thinking"
 
-    def test_a_function_call_that_cannot_be_run_is_not_waited_for(self) -> None:
+    def test_tools_of_one_id_are_waited_for_one_by_one(self) -> None:
         talk = Talk()
-        broken = pe.function_call("resp_1", "call_1", "weather")
-        broken["item"]["arguments"] = None
-        talk.feed(pe.created("resp_1"), broken, pe.done("resp_1"))
-        assert talk.core.state == "listening"
+        talk.feed(pe.created("resp_1"))
+        talk.feed(pe.function_call("resp_1", "", "weather"), pe.function_call("resp_1", "", "time"))
+        talk.feed(pe.done("resp_1"))
+        talk.core.turns.tool_answered("", talk.now, respond=True)
+        assert not talk.core.turns.asks
+        talk.core.turns.tool_answered("", talk.now, respond=True)
+        assert len(talk.core.turns.asks) == 1
 
     def test_closing_is_the_last_state(self) -> None:
         talk = Talk()
