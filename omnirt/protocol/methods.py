@@ -1,4 +1,4 @@
-"""METHODS: what a host may ask, with the shapes of params and results (about the daemon itself: `lifecycle`)."""
+"""METHODS: what a host may ask, with the shapes of params and results (about the daemon: `lifecycle`)."""
 
 from __future__ import annotations
 

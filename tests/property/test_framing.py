@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from omnirt.protocol.framing import Framed, FrameDecoder, Framing, FramingChoice, Problem, encode_frame
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from omnirt.errors import OmnirtError
 from omnirt.specs.documents import SUFFIXES, read_document

@@ -16,8 +16,7 @@ from omnirt.sessions.tools import HostCaller
 from omnirt.storage import AudioStorage
 
 if TYPE_CHECKING:
-    from agents.realtime import RealtimeAgent
-    from agents.realtime import RealtimeSession as BareSession
+    from agents.realtime import RealtimeAgent, RealtimeSession as BareSession
 
 WAIT_S = 10.0
 """Every wait ends by then; only ever used up by a failure."""
@@ -98,8 +97,7 @@ async def bare_talk(
     **model_config: Any,
 ) -> AsyncIterator[BareSession]:
     """A session of the voice SDK as its documentation opens one, with the stock model."""
-    from agents.realtime import RealtimeAgent as Agent
-    from agents.realtime import RealtimeRunner
+    from agents.realtime import RealtimeAgent as Agent, RealtimeRunner
 
     agent = agent or Agent(name="greeter", instructions="Be brief.")
     runner = RealtimeRunner(agent, config=run_config)  # type: ignore[arg-type] # a TypedDict

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from omnirt.loopback.wire import Envelope
 from tests.unit.loopback.helpers import Talk, recording
