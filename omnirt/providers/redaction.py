@@ -125,6 +125,8 @@ class SecretFilter(logging.Filter):
         record.args = None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
+        # Only the text goes on: a formatter that renders `exc_info` itself would bring the secrets back.
+        record.exc_info = None
         if record.exc_text:
             record.exc_text = mask(record.exc_text, self._secrets)
         if record.stack_info:

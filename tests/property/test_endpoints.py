@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from omnirt.errors import OmnirtError
-from omnirt.providers import Endpoint, resolve
+from omnirt.providers.endpoint import Endpoint, resolve
 from omnirt.providers.redaction import mask, mask_url
 from omnirt.providers.settings import ConnectionSettings
 

@@ -8,8 +8,8 @@ import websockets
 from websockets.asyncio.server import ServerConnection
 
 from omnirt.errors import OmnirtError
-from omnirt.providers import Endpoint, resolve
 from omnirt.providers.connect_errors import explain
+from omnirt.providers.endpoint import Endpoint, resolve
 
 KEY = "sk-canary-0815"
 

@@ -10,7 +10,7 @@ import websockets
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from omnirt.providers import resolve
+from omnirt.providers.endpoint import resolve
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeModelConfig

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from omnirt.errors import OmnirtError
-from omnirt.providers import resolve
 from omnirt.providers.config import load_config
+from omnirt.providers.endpoint import resolve
 
 
 def test_the_file_has_the_settings_of_a_session(tmp_path: Path) -> None:

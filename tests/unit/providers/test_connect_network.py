@@ -14,8 +14,8 @@ import pytest
 import websockets
 
 from omnirt.errors import OmnirtError
-from omnirt.providers import resolve
 from omnirt.providers.connect_errors import explain
+from omnirt.providers.endpoint import resolve
 from tests.unit.providers.connecting import checked, connect, endpoint_at, silent
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

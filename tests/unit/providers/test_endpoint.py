@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 
 from omnirt.errors import OmnirtError
-from omnirt.providers import resolve
+from omnirt.providers.endpoint import resolve
 
 KEY = "sk-test-canary"
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from omnirt.errors import OmnirtError
-from omnirt.providers import resolve
+from omnirt.providers.endpoint import resolve
 from omnirt.providers.redaction import SecretFilter, is_secret_name, mask, mask_headers, mask_url, url_secrets
 from omnirt.providers.settings import ConnectionSettings, Found
 
