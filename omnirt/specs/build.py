@@ -13,8 +13,7 @@ from omnirt.specs.spec import AgentSpec, HostTool
 from omnirt.specs.tools import RunTool, ToolRequest
 
 if TYPE_CHECKING:
-    from agents import FunctionTool
-    from agents import Handoff as SdkHandoff
+    from agents import FunctionTool, Handoff as SdkHandoff
     from agents.realtime import RealtimeAgent
     from agents.run_context import RunContextWrapper
     from agents.tool_context import ToolContext
@@ -93,8 +92,8 @@ def build_graph(
 def sdk_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Effective settings (`EffectiveRealtime.settings`) as the SDK takes them.
 
-    One of them it wants as an object of its own: a plain `tool_choice` table goes out as it should, but with a
-    page of warnings that quotes the whole session.
+    One member it wants as an object of its own: a plain `tool_choice` table goes out as it should, but with
+    a page of warnings that quotes the whole session.
     """
     choice = settings.get("tool_choice")
     if not isinstance(choice, Mapping):
