@@ -21,7 +21,7 @@ def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> 
     formatter = JsonFormatter() if log_format == "json" else TextFormatter()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file is not None:
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     for handler in handlers:
         handler.setFormatter(formatter)
