@@ -1,1 +1,1 @@
-"""The wire contract: framing, envelopes, and the tables of methods, calls and events. No I/O, no clock, no tasks."""
+"""The wire contract: framing, envelopes, tables of methods, calls and events. No I/O, no clock, no tasks."""
