@@ -125,6 +125,13 @@ class Engine:
             ErrorInfo(kind="provider_unreachable", message=message),
         )
 
+    def on_sdk_failure(self, error: Exception | None) -> None:
+        """The SDK's session ended by itself: without this, a session that nobody serves would stay."""
+        name = "no exception" if error is None else type(error).__name__
+        log.error("the voice SDK ended its session: %s", name)
+        message = f"The voice SDK ended the session by itself ({name}); start it again."
+        self._ended("error", ErrorInfo(kind="internal", message=message))
+
     def knows_tool(self, name: str) -> bool:
         """Whether the active agent has this tool or handoff."""
         return name in self.agent_tools()

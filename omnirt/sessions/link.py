@@ -103,6 +103,7 @@ class ProviderLink:
         if not tracing:
             silence_tracing()
         self._tracing = tracing
+        self._watcher = watcher
         self._model = WatchedModel(watcher)
         self._session: Any = None
         self._drain: asyncio.Task[None] | None = None
@@ -150,6 +151,9 @@ class ProviderLink:
 
     async def close(self) -> None:
         """Close within bounds, whatever the peer does."""
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.wait({self._drain}, timeout=CLOSE_S)
         if self._session is not None:
             closing = asyncio.ensure_future(self._session.close())
             done, _ = await asyncio.wait({closing}, timeout=CLOSE_S)
@@ -159,18 +163,17 @@ class ProviderLink:
             if closing.done() and not closing.cancelled() and closing.exception() is not None:
                 log.debug("closing the connection: %s", type(closing.exception()).__name__)
             closing.cancel()
-        if self._drain is not None:
-            self._drain.cancel()
-            await asyncio.wait({self._drain}, timeout=CLOSE_S)
 
     async def _drain_events(self) -> None:
         # The SDK's queue has no bound. All we use of it came by other ways already; its errors are logged.
+        failure: Exception | None = None
         try:
             async for event in self._session:
                 if event.type == "error":
                     log.warning("the voice SDK reports: %s", type(event.error).__name__)
-        except Exception as error:  # noqa: BLE001 - a tool that failed inside the SDK ends this, not the session
-            log.warning("the voice SDK failed: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - it closes itself on any exception of its own
+            failure = error
+        self._watcher.on_sdk_failure(failure)
 
 
 def refusal(error: Mapping[str, Any], endpoint: Endpoint) -> OmnirtError:

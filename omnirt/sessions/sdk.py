@@ -19,6 +19,7 @@ from agents.realtime.model_events import (
     RealtimeModelAudioEvent,
     RealtimeModelEvent,
     RealtimeModelRawServerEvent,
+    RealtimeModelToolCallEvent,
 )
 from agents.realtime.model_inputs import (
     RealtimeModelSendEvent,
@@ -83,6 +84,9 @@ class Watcher(Protocol):
     def on_disconnect(self, code: int | None, reason: str) -> None:
         """The connection is gone; None when there was no close frame."""
 
+    def on_sdk_failure(self, error: Exception | None) -> None:
+        """The SDK's session ended by itself; nothing works any more."""
+
     def knows_tool(self, name: str) -> bool:
         """Whether the active agent has this tool or handoff."""
 
@@ -106,6 +110,7 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._listeners: list[RealtimeModelListener] = []
+        self._calls = _CallIds()
         self._inner = _QuietModel(
             transport_config={
                 "ping_interval": PING_INTERVAL_S,
@@ -161,15 +166,18 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
                 told = self._watcher.on_unknown_tool(event.call_id, event.name, event.arguments)
                 output = RealtimeModelSendToolOutput(tool_call=event, output=told, start_response=True)
                 await self.send_event(output)
+            case "function_call":
+                await self._to_session(dataclasses.replace(event, call_id=self._calls.unique(event.call_id)))
             case kind if kind in _TO_SESSION:
-                for listener in list(self._listeners):
-                    await listener.on_event(event)
+                await self._to_session(event)
 
     async def send_event(self, event: RealtimeModelSendEvent) -> None:
         """What the SDK's session sends; the follow-up response of a tool is asked for by our own turns."""
         if isinstance(event, RealtimeModelSendToolOutput):
-            await self._inner.send_event(dataclasses.replace(event, start_response=False))
-            self._watcher.on_tool_output(event.tool_call.call_id, event.start_response)
+            call_id = self._calls.original(event.tool_call.call_id)
+            call = dataclasses.replace(event.tool_call, call_id=call_id)
+            await self._inner.send_event(dataclasses.replace(event, tool_call=call, start_response=False))
+            self._watcher.on_tool_output(call_id, event.start_response)
             return
         if isinstance(event, RealtimeModelSendSessionUpdate):
             settings = sdk_settings(self._watcher.session_settings(event.session_settings))
@@ -186,12 +194,39 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         raw = RealtimeModelSendRawMessage(message={"type": event["type"], "other_data": other})
         await self._inner.send_event(raw)
 
+    async def _to_session(self, event: RealtimeModelEvent) -> None:
+        for listener in list(self._listeners):
+            await listener.on_event(event)
+
     def _failed(self, error: Exception) -> None:
         received = getattr(error, "rcvd", None)
         if hasattr(error, "rcvd") or isinstance(error, OSError):
             self._watcher.on_disconnect(getattr(received, "code", None), getattr(received, "reason", ""))
         else:
             self._watcher.on_broken_frame(error)
+
+
+class _CallIds:
+    """Ids of tool calls, made unique: the SDK ends the session when one comes again, or is empty.
+
+    Some compatible servers count the calls of each response anew.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+
+    def unique(self, call_id: str) -> str:
+        """An id that no call had before, the provider's own if it can be."""
+        name, count = call_id or "call", 1
+        while name in self._seen:
+            count += 1
+            name = f"{call_id or 'call'}_{count}"
+        self._seen[name] = call_id
+        return name
+
+    def original(self, unique: str) -> str:
+        """The provider's own id of a call."""
+        return self._seen.get(unique, unique)
 
 
 class _QuietModel(OpenAIRealtimeWebSocketModel):
@@ -211,8 +246,24 @@ class _QuietModel(OpenAIRealtimeWebSocketModel):
             )
         elif kind in _WATCHED_ONLY:
             await self._emit_event(RealtimeModelRawServerEvent(data=event))
+        elif kind == "response.output_item.done" and _is_call(event.get("item")):
+            await self._emit_event(RealtimeModelRawServerEvent(data=event))
+            await self._emit_event(_tool_call(event["item"]))
         else:
             await super()._handle_ws_event(event)
+
+
+def _is_call(item: object) -> bool:
+    completed = isinstance(item, dict) and item.get("status") == "completed"
+    return completed and isinstance(item, dict) and item.get("type") == "function_call"
+
+
+def _tool_call(item: Mapping[str, Any]) -> RealtimeModelToolCallEvent:
+    # The SDK drops the whole event when a compatible server leaves out any member, and the tool never runs.
+    name, call_id, arguments, item_id = (
+        str(item.get(member) or "") for member in ("name", "call_id", "arguments", "id")
+    )
+    return RealtimeModelToolCallEvent(name=name, call_id=call_id, arguments=arguments, id=item_id)
 
 
 def silence_tracing() -> None:

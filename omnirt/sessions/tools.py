@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol
@@ -18,6 +19,8 @@ from omnirt.protocol.types import ErrorInfo
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.items import parse_arguments
 from omnirt.specs.tools import ToolRequest, check_arguments
+
+log = logging.getLogger(__name__)
 
 Status = Literal["completed", "failed", "rejected", "timedOut"]
 
@@ -49,19 +52,38 @@ class ToolRunner:
         status: Status = "failed"
         error: ErrorInfo | None = None
         try:
-            output = await self._call(request)
+            output, told = await self._guarded(request)
             status = "completed"
         except OmnirtError as problem:
             status = "timedOut" if problem.kind == "timed_out" else "failed"
             error = ErrorInfo(kind=problem.kind, message=problem.message)
-            output = self._words(request, problem)
+            output = told = self._words(request, problem)
         except asyncio.CancelledError:
             error = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
             output = error.message
             raise
         finally:
             self._end(request.tool_call_id, request.tool_name, arguments, output, status, started, error)
-        return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        return told
+
+    async def _guarded(self, request: ToolRequest) -> tuple[Any, str]:
+        """The output, and as the model is told it. Whatever breaks in a tool is an `OmnirtError` here.
+
+        Anything else would end the SDK's session, and a `CancelledError` of the tool's own leave it silent.
+        """
+        try:
+            output = await self._call(request)
+            return output, output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        except OmnirtError:
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise OmnirtError("internal", "The tool was called off.") from None
+        except Exception as problem:  # noqa: BLE001 - see above
+            log.error("the tool %s broke: %s", request.tool_name, type(problem).__name__)
+            raise OmnirtError("internal", f"The tool broke ({type(problem).__name__}).") from None
 
     def unknown(self, tool_call_id: str, name: str, arguments_json: str) -> str:
         """The model called what is not there; it is told so, and goes on talking."""
