@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from omnirt.errors import OmnirtError
@@ -201,8 +200,3 @@ def header_table(found: Found) -> dict[str, Any]:
         if all(colon for _, colon, _ in lines):
             return {name.strip(): value.strip() for name, _, value in lines}
     raise found.problem("give a JSON object of header names and values")
-
-
-def settings_schema() -> dict[str, Any]:
-    """The JSON Schema of the settings, for `schemas/`."""
-    return msgspec.json.schema(ConnectionSettings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from omnirt.specs.documents import plain
@@ -163,8 +162,3 @@ def _check(spec: AgentSpec, place: Place) -> None:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def spec_schema() -> dict[str, Any]:
-    """The JSON Schema of an agent spec, for `schemas/` and editors."""
-    return msgspec.json.schema(AgentSpec)
