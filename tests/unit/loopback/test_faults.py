@@ -162,7 +162,7 @@ def test_a_half_open_connection_answers_no_ping_and_stays() -> None:
 
 def test_a_slow_server_delays_everything_and_keeps_the_order() -> None:
     async def test() -> None:
-        async with session(faulty({"slow_ms": 2000})) as socket:
+        async with session(faulty({"slow_ms": 20_000})) as socket:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(socket.recv(), 0.05)
             await ask(socket, "go")
