@@ -41,12 +41,20 @@ async def _poll(pid: int) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-def kill_children() -> None:
+def children() -> set[int]:
+    """The children of this process (Linux only)."""
+    return set(_children_of(os.getpid()))
+
+
+def kill_children(spared: set[int]) -> None:
     """Kills what is left of the processes that this one started, and those they started (Linux only).
 
     Each is stopped first, so that none starts another while the tree is walked.
+
+    Args:
+        spared: Children it had from the start, of a shell that became this process.
     """
-    waiting = _children_of(os.getpid())
+    waiting = list(children() - spared)
     doomed: list[int] = []
     while waiting:
         pid = waiting.pop()

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from omnirt import logs
-from omnirt.daemon.family import kill_children
+from omnirt.daemon.family import children, kill_children
 from omnirt.daemon.serving import Daemon
 from omnirt.settings import ServeSettings, parse_serve
 from omnirt.stdio import claim
@@ -27,6 +27,7 @@ def run(argv: Sequence[str]) -> int:
     """`omnirt serve`: never returns when it has served."""
     settings = parse_serve(argv, os.environ)
     fd_in, fd_out = claim()
+    inherited = children()
     try:
         logs.configure(settings.log_level, settings.log_format, settings.log_file)
     except OSError as error:
@@ -34,14 +35,14 @@ def run(argv: Sequence[str]) -> int:
         return 2
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    code = loop.run_until_complete(_serve(settings, fd_in, fd_out))
-    kill_children()
+    code = loop.run_until_complete(_serve(settings, fd_in, fd_out, inherited))
+    kill_children(inherited)
     return _leave(code)
 
 
-async def _serve(settings: ServeSettings, fd_in: int, fd_out: int) -> int:
+async def _serve(settings: ServeSettings, fd_in: int, fd_out: int, inherited: set[int]) -> int:
     daemon = Daemon(settings, fd_in, fd_out)
-    _Signals(asyncio.get_running_loop(), daemon)
+    _Signals(asyncio.get_running_loop(), daemon, inherited)
     return await daemon.run()
 
 
@@ -51,9 +52,10 @@ class _Signals:
     A handler of Python's own, not the loop's: it runs even while a tool keeps the loop busy.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, daemon: Daemon) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, daemon: Daemon, inherited: set[int]) -> None:
         self._loop = loop
         self._daemon = daemon
+        self._inherited = inherited
         self._seen = False
         for number in _SIGNALS:
             # A host that starts us with SIGINT or SIGHUP ignored (nohup, `&` in a script) means it.
@@ -62,16 +64,16 @@ class _Signals:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self._seen:
-            _force(128 + number)
+            _force(128 + number, self._inherited)
         self._seen = True
-        watchdog = threading.Timer(_GONE_AFTER_SIGNAL_S, _force, [128 + number])
+        watchdog = threading.Timer(_GONE_AFTER_SIGNAL_S, _force, [128 + number, self._inherited])
         watchdog.daemon = True
         watchdog.start()
         self._loop.call_soon_threadsafe(self._daemon.end, "signal")
 
 
-def _force(code: int) -> NoReturn:
-    kill_children()
+def _force(code: int, inherited: set[int]) -> NoReturn:
+    kill_children(inherited)
     os._exit(code)
 
 

@@ -347,3 +347,18 @@ async def test_each_option_has_a_variable_and_the_option_wins() -> None:
 async def test_stdio_is_accepted_and_means_nothing() -> None:
     async with Daemon.spawn(["--stdio"]) as daemon:
         assert await daemon.result("ping") == {}
+
+
+@driven
+async def test_children_of_the_shell_that_became_the_daemon_are_spared() -> None:
+    script = "sleep 600 >/dev/null 2>&1 & echo $! >&2; exec " + " ".join(ODD)
+    async with Daemon.spawn(command=["sh", "-c", script]) as daemon:
+        await daemon.result("ping")
+        await daemon.wait_stderr(lambda text: b"\n" in text)
+        pid = int(daemon.stderr)
+        daemon.send({"method": "exit"})
+        try:
+            assert await daemon.wait_exit() == 1
+            assert alive(pid)
+        finally:
+            os.kill(pid, signal.SIGKILL)
