@@ -2,7 +2,8 @@
 
 Importing this module imports the SDK (seconds); the rest of the package imports it late, after the warm-up.
 Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_send_raw_message`, `_websocket`. Where one
-is missing the stock path takes over: a raw message costs 10 ms more, the SDK truncates by its own clock.
+is missing the stock path takes over: a raw message costs 10 ms more, the SDK truncates by its own clock, a
+close has no code and waits for its peer.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ _WATCHED_ONLY = frozenset(
         "conversation.item.input_audio_transcription.completed",  # the same
     }
 )
+QUIET_NAMES = ("_handle_ws_event", "_emit_event")
+"""Private names of the stock model without which it is taken as it is."""
 _TO_SESSION = frozenset({"turn_started", "turn_ended", "usage", "function_call"})
 """What the SDK's session needs of the model's events; the rest only fills its unbounded queue."""
 
@@ -111,7 +114,9 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         self._watcher = watcher
         self._listeners: list[RealtimeModelListener] = []
         self._calls = _CallIds()
-        self._inner = _QuietModel(
+        quiet = all(hasattr(OpenAIRealtimeWebSocketModel, name) for name in QUIET_NAMES)
+        model = _QuietModel if quiet else OpenAIRealtimeWebSocketModel
+        self._inner = model(
             transport_config={
                 "ping_interval": PING_INTERVAL_S,
                 "ping_timeout": PING_INTERVAL_S,
