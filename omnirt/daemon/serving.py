@@ -41,6 +41,9 @@ _DRAINED_END_S = 1.7
 """After the last reply the daemon is gone in 2 s: this much for sessions and storage, the rest for Python."""
 _HURRIED_END_S = 3.2
 """A signal, `exit` and a host that is gone: gone in 5 s."""
+_HURRIED_FLUSH_S = 4.6
+_STALLED_S = 0.5
+"""A host that takes nothing for so long is not waited for in a hurry."""
 _SLOW_DISK_S = 0.6
 """What a slow disk may take beyond that: files that are whole matter more than the last half second."""
 _READER_CHECK_S = 0.2
@@ -136,8 +139,9 @@ class Daemon:
         if not self._hurry.is_set():
             await self._until(self._flights.finished(), self._settings.drain_timeout)
         hurried = self._hurry.is_set()
+        began = self._loop.time()
         reason: CloseReason = "hostGone" if self._cause in ("eof", "hostDead", "overrun") else "shutdown"
-        until = self._loop.time() + (_HURRIED_END_S if hurried else _DRAINED_END_S)
+        until = began + (_HURRIED_END_S if hurried else _DRAINED_END_S)
         self._flights.refuse(cancellable_only=True)
         await self._by(until - 0.5, self._app.close_sessions(reason))
         await self._by(until - 0.4, self._flights.finished())
@@ -145,11 +149,14 @@ class Daemon:
         self._flights.refuse(cancellable_only=False)
         await self._connection.finish()
         await asyncio.sleep(0)  # replies whose turn comes in this round of the loop
-        await self._until(self._output.drained(), 0.5 if hurried else self._settings.drain_timeout)
+        if hurried:
+            await self._flush(began + _HURRIED_FLUSH_S - self._loop.time())
+        else:
+            await self._until(self._output.drained(), self._settings.drain_timeout)
         return 1 if self._cause == "exit" and not self._lifecycle.shut_down else 0
 
     async def _until(self, done: Coroutine[None, None, None], timeout_s: float) -> None:
-        """Waits for `done`, but no longer than `timeout_s`, than somebody reads, than nobody hurries."""
+        """Waits for `done`, for `timeout_s` at most, while somebody reads and until a hurry begins."""
         waiting = self._loop.create_task(done)
         deadline = self._loop.time() + timeout_s
         hurried = self._hurry.is_set()
@@ -159,6 +166,14 @@ class Daemon:
                 break
             await asyncio.wait({waiting}, timeout=min(left, _READER_CHECK_S))
         waiting.cancel()
+
+    async def _flush(self, timeout_s: float) -> None:
+        """Lets the host read what is left, as long as it does read, in a hurry."""
+        deadline = self._loop.time() + timeout_s
+        blocks = -1
+        while self._output.blocks > blocks and self._loop.time() < deadline and not self._output.idle:
+            blocks = self._output.blocks
+            await self._until(self._output.drained(), _STALLED_S)
 
     async def _by(self, deadline: float, work: Awaitable[None]) -> None:
         """Does `work` until then; what it raises is for the log, for the end goes on."""

@@ -53,6 +53,8 @@ class Output:
         self._idle = asyncio.Event()
         self._idle.set()
         self.gone = False
+        self.blocks = 0
+        """How many writes the system took, to see whether anybody reads."""
         self._socket: socket.socket | None = None
         self._thread: _WriterThread | None = None
         self._write: Callable[[bytes], int] | None = None
@@ -133,6 +135,7 @@ class Output:
         except OSError as error:
             self._lose(error)
             return
+        self.blocks += written > 0
         if self._rest:
             self._rest = self._rest[written:]
         else:
@@ -156,6 +159,7 @@ class Output:
 
     def _thread_done(self, error: OSError | None) -> None:
         self._blocked = False
+        self.blocks += 1
         if error is not None:
             self._lose(error)
         self.wake()

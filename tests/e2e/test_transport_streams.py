@@ -193,3 +193,18 @@ def test_two_daemons_live_in_one_process() -> None:
         return codes
 
     assert asyncio.run(both()) == [0, 0]
+
+
+def test_a_slow_reader_gets_everything_after_exit_while_it_reads(
+    stalled: tuple[subprocess.Popen[bytes], int],
+) -> None:
+    process, read = stalled
+    assert process.stdin is not None
+    assert select.select([read], [], [], WAIT_S)[0]
+    process.stdin.write(b'{"id":9,"method":"exit"}\n')
+    process.stdin.flush()
+    received = b""
+    while chunk := os.read(read, 7000):
+        received += chunk
+    assert received.count(b"\n") == 20_002
+    assert process.wait(WAIT_S) == 1
