@@ -69,6 +69,27 @@ def test_the_python_host_of_the_readme_prints_what_was_said(
     assert Path(recorded.removeprefix("recorded: ")).is_file()
 
 
+@pytest.mark.parametrize(
+    "block",
+    [b for b in documents.blocks("python") if b.where.startswith("docs/")],
+    ids=lambda block: block.where,
+)
+def test_the_python_of_a_page_runs_and_prints_something(
+    block: Block, environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", block.text],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout
+
+
 def test_the_python_of_the_schemas_page_checks_a_message(environment: dict[str, str]) -> None:
     [block] = documents.blocks("python", "schemas")
     done = subprocess.run(
