@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -26,6 +27,8 @@ _GONE_AFTER_SIGNAL_S = 4.9
 def run(argv: Sequence[str]) -> int:
     """`omnirt serve`: never returns when it has served."""
     settings = parse_serve(argv, os.environ)
+    if settings.config is not None and not _is_config(settings.config):
+        return 2
     fd_in, fd_out = claim()
     inherited = children()
     try:
@@ -38,6 +41,19 @@ def run(argv: Sequence[str]) -> int:
     code = loop.run_until_complete(_serve(settings, fd_in, fd_out, inherited))
     kill_children(inherited)
     return _leave(code)
+
+
+def _is_config(path: Path) -> bool:
+    """Whether the configuration file that was named can be read; if not, says why."""
+    from omnirt.errors import OmnirtError  # with --config only, as what follows takes a while
+    from omnirt.providers.config import load_config
+
+    try:
+        load_config(path, path.parent)
+    except OmnirtError as error:
+        sys.stderr.write(f"omnirt serve: {path}: {error.message}\n")
+        return False
+    return True
 
 
 async def _serve(settings: ServeSettings, fd_in: int, fd_out: int, inherited: set[int]) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from omnirt.methods.app import Host
+from omnirt.providers.config import load_config
+from omnirt.providers.redaction import SecretFilter
 from omnirt.sessions.registry import Registry
 from omnirt.sessions.services import Services
 from omnirt.settings import ServeSettings
@@ -15,12 +18,17 @@ from omnirt.storage.paths import default_config_dir
 
 
 def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str]) -> Registry:
-    """The registry of one daemon."""
+    """The registry of one daemon; from here on its logs hide the secrets that sessions resolve."""
+    secrets = SecretFilter()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(secrets)
     folders: list[Path] = [default_config_dir() / "agents"] if settings.agents is None else [settings.agents]
     services = Services(
         storage=AudioStorage(settings.data_dir),
         library=AgentLibrary(folders),
+        config=lambda: load_config(settings.config, default_config_dir()),
         environ=environ,
+        learn_secrets=secrets.add,
         call_host=host.call,
         answers_tools=lambda: host.answers_tools,
     )

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omnirt.errors import OmnirtError
 from omnirt.providers.endpoint import Endpoint, resolve
+from omnirt.sessions.outputs import Run
 from omnirt.sessions.services import Services
 from omnirt.specs.graph import Node, resolve_graph
 from omnirt.specs.problems import Place
 from omnirt.specs.realtime import EffectiveRealtime, check_realtime, effective_realtime, merge_realtime
 from omnirt.specs.spec import AgentSpec
+from omnirt.storage import RunInfo
 
 if TYPE_CHECKING:
     from omnirt.sessions.session import SessionOptions
@@ -50,6 +52,22 @@ class Plan:
             message = f"PCM16 has two bytes a sample, and {len(data)} bytes were sent; nothing was taken."
             raise OmnirtError("audio_invalid", message)
 
+    def run_info(self, run: Run, started_at: str, record: Literal["assistant", "none"]) -> RunInfo:
+        """What the storage is told of a run of this plan."""
+        return RunInfo(
+            session_id=run.session_id,
+            run_id=run.run_id,
+            agent=self.spec.name,
+            project_slug=self.spec.project_slug,
+            agent_slug=self.spec.slug,
+            provider=self.endpoint.provider,
+            model=self.endpoint.model,
+            started_at=started_at,
+            record=record,
+            output_format=self.realtime.output.format,
+            output_rate=self.realtime.output.sample_rate,
+        )
+
     def updated(
         self,
         services: Services,
@@ -86,7 +104,7 @@ def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services:
     spec = resolve_agent(agent, services)
     override = check_realtime(options.realtime, _REALTIME)
     settings = merge_realtime(spec.realtime(), override)
-    endpoint = resolve(options.settings or {}, services.config, services.environ, settings.get("model_name"))
+    endpoint = resolve(options.settings or {}, services.config(), services.environ, settings.get("model_name"))
     realtime = effective_realtime(settings, endpoint.model)
     _check_rate("inputAudio", options.input_rate, realtime.input.sample_rate)
     _check_rate("outputAudio", options.output_rate, realtime.output.sample_rate)

@@ -29,11 +29,14 @@ from omnirt.sessions.playback import Playback
 from omnirt.sessions.services import Services
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner
-from omnirt.storage import AudioFile, RunInfo, StorageProblem
+from omnirt.storage import AudioFile, StorageProblem
 
 if TYPE_CHECKING:
     from omnirt.sessions.session import SessionOptions
     from omnirt.specs.build import AgentGraph
+
+STORE_S = 2.0
+"""How long the end of a session is not told for the sake of a slow disk."""
 
 
 class Run:
@@ -89,7 +92,8 @@ class Run:
         self.talk.started_s = time.monotonic()
         self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._recorder = await self._services.storage.start_run(
-            self._run_info(), on_problem=self.storage_problem
+            self.plan.run_info(self.talk.run, self.started_at, self._options.record),
+            on_problem=self.storage_problem,
         )
         self._engine = Engine(
             self.talk,
@@ -103,6 +107,7 @@ class Run:
         if self._endpoint.provider == "simulator":
             self._endpoint = await self._simulator(self._endpoint)
         endpoint = self._endpoint
+        self._services.learn_secrets(*endpoint.secrets)
         self._engine.agent_tools = self._agent_tools
         self._engine.overlay = lambda: self.plan.realtime.settings
         self._engine.tools = self._tools = ToolRunner(
@@ -184,7 +189,9 @@ class Run:
         except OmnirtError as error:
             self.tell_error(error, method="session.update")
             return
-        current = self.talk.agent if plan.spec is self.plan.spec else plan.spec.name
+        # An agent that was handed to may be gone from the files that the graph is read from anew.
+        stays = plan.spec is self.plan.spec and self.talk.agent in graph.agents
+        current = self.talk.agent if stays else plan.spec.name
         self.plan, self._graph = plan, graph
         self.talk.agent = current
         await self._link.update_agent(graph.agents[current])
@@ -225,17 +232,22 @@ class Run:
         """Close the connection; running tools end here."""
         await self._stack.aclose()
 
-    def close_talk(self, reason: CloseReason, error: ErrorInfo | None) -> int:
-        """End all that is open and tell the end; returns the duration in ms."""
-        now = time.monotonic()
-        self.talk.close(now, reason, error)
-        self._engine.carry_out()
-        return self.talk.at_ms(now)
+    async def finish(self, reason: CloseReason, error: ErrorInfo | None) -> tuple[int, list[AudioFile]]:
+        """End all that is open, make the files final, tell the end; returns the duration in ms and the files.
 
-    async def finish_storage(self, reason: str, duration_ms: int) -> list[AudioFile]:
-        """Make the files final."""
+        What the disk could not take is told before the end, unless the disk takes too long to say so.
+        """
+        now = time.monotonic()
+        self._tools.end_all()
+        self.talk.end_all(now)
+        self._engine.carry_out()
+        duration_ms = self.talk.at_ms(now)
         ended_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return list(await self._recorder.finish(reason, ended_at, duration_ms))
+        storing = asyncio.ensure_future(self._recorder.finish(reason, ended_at, duration_ms))
+        await asyncio.wait({storing}, timeout=STORE_S)
+        self.talk.close(time.monotonic(), reason, error)
+        self._engine.carry_out()
+        return duration_ms, list(await storing)
 
     async def abandon(self) -> None:
         """Undo a start that failed."""
@@ -265,22 +277,6 @@ class Run:
         names = {tool.name for tool in agent.tools}
         return frozenset(
             names | {handoff.tool_name for handoff in agent.handoffs if hasattr(handoff, "tool_name")}
-        )
-
-    def _run_info(self) -> RunInfo:
-        plan = self.plan
-        return RunInfo(
-            session_id=self.talk.run.session_id,
-            run_id=self.talk.run.run_id,
-            agent=plan.spec.name,
-            project_slug=plan.spec.project_slug,
-            agent_slug=plan.spec.slug,
-            provider=plan.endpoint.provider,
-            model=plan.endpoint.model,
-            started_at=self.started_at,
-            record=self._options.record,
-            output_format=plan.realtime.output.format,
-            output_rate=plan.realtime.output.sample_rate,
         )
 
 

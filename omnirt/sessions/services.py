@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile
+from omnirt.providers.settings import ConnectionSettings
 from omnirt.sessions.tools import HostCaller
 from omnirt.specs.load import AgentLibrary
 from omnirt.storage import AudioStorage
@@ -103,7 +103,10 @@ class Services:
     library: AgentLibrary = field(default_factory=lambda: AgentLibrary([]))
     simulators: Simulators = field(default_factory=Simulators)
     sdk: SdkLoader = field(default_factory=SdkLoader)
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Callable[[], ConnectionSettings] = ConnectionSettings
+    """Reads the configuration file; asked at every start, so that a change needs no restart."""
+    learn_secrets: Callable[..., None] = lambda *secrets: None
+    """Told the secrets of each endpoint, for the log to hide."""
     environ: Mapping[str, str] = field(default_factory=dict)
     call_host: HostCaller | None = None
     answers_tools: Callable[[], bool] = lambda: True
