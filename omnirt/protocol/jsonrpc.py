@@ -139,9 +139,10 @@ def encode_notification(method: str, params: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","method":"%b","params":%b}' % (method.encode(), params)
 
 
-def encode_numbered(method: str, seq: int, params: bytes) -> bytes:
-    """A notification whose params (a JSON object that is not empty) are given their `seq`."""
-    return b'{"jsonrpc":"2.0","method":"%b","params":{"seq":%d,%b}' % (method.encode(), seq, params[1:])
+def encode_numbered(method: str, seq: int, at_ms: int, params: bytes) -> bytes:
+    """A notification whose params (a JSON object that is not empty) are given their `seq` and `atMs`."""
+    head = b'{"jsonrpc":"2.0","method":"%b","params":{"seq":%d,"atMs":%d,'
+    return b"%b%b}" % (head % (method.encode(), seq, at_ms), params[1:])
 
 
 def _batch(elements: list[Raw]) -> Batch | Invalid:

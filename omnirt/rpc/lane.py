@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from omnirt.protocol import jsonrpc
 from omnirt.protocol.events import RealtimeAudio, RealtimeFlow
 from omnirt.protocol.types import Event
@@ -16,23 +18,26 @@ if TYPE_CHECKING:
 
 _ENVELOPE_BYTES = 300
 """What an audio event has besides its audio, for the bound: measured, rounded up."""
+_STAMP_BYTES = 20
+"""`seq` and `atMs`, which an event gets as it leaves."""
 
 
 class Entry:
     """One event that waits. `flow` is what it says while it may still change; else `body` is its JSON."""
 
-    __slots__ = ("audio_ms", "audio_of", "body", "content_index", "flow", "marks", "method", "size")
+    __slots__ = ("at_ms", "audio_ms", "audio_of", "body", "content_index", "flow", "marks", "method", "size")
 
     def __init__(self, event: Event) -> None:
         self.method = event.METHOD
-        self.body = jsonrpc.encode(event)
+        self.at_ms = event.at_ms
+        self.body = _body(event)
         self.audio_of: str | None = None
         if isinstance(event, RealtimeAudio):
             self.audio_of = event.item_id
             self.content_index = event.content_index
             self.audio_ms = event.delta_ms
         self.flow: RealtimeFlow | None = None
-        self.size = len(self.body)
+        self.size = len(self.body) + _STAMP_BYTES
         self.marks: list[asyncio.Future[None]] = []
 
 
@@ -49,6 +54,7 @@ class Lane:
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._seq = 0
+        self._at_ms = 0
         self._held = True
         self._closed = False
         self._open_flow: Entry | None = None
@@ -135,11 +141,13 @@ class Lane:
         """The next event, numbered; for the queue, which settles it by `left` or `give_back`."""
         entry = self._entries.popleft()
         if entry.flow is not None:
-            entry.body = jsonrpc.encode(entry.flow)
+            entry.body = _body(entry.flow)
         if entry is self._open_flow:
             self._open_flow = None
         self._seq += 1
-        return entry, jsonrpc.encode_numbered(entry.method, self._seq, entry.body)
+        # What an interrupt overtook was earlier; `atMs` only rises.
+        self._at_ms = max(self._at_ms, entry.at_ms)
+        return entry, jsonrpc.encode_numbered(entry.method, self._seq, self._at_ms, entry.body)
 
     def give_back(self, entry: Entry) -> None:
         """The event did not fit into the write: it is the next one again, under the same number."""
@@ -218,6 +226,16 @@ class Lane:
         self._queue.take_turn(self)
         if self._closed:
             self._queue.forget(self)
+
+
+def _body(event: Event) -> bytes:
+    """The event's JSON without `seq` and `atMs`, which it gets as it leaves."""
+    at_ms = event.at_ms
+    event.at_ms = UNSET  # type: ignore[assignment] # for the time of the encoding, so that it is left out
+    try:
+        return jsonrpc.encode(event)
+    finally:
+        event.at_ms = at_ms
 
 
 def _resolve(entry: Entry) -> None:

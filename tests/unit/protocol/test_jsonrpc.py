@@ -45,9 +45,9 @@ def test_one_broken_byte_spoils_a_whole_batch_and_one_bad_element_does_not() -> 
     assert isinstance(batch.elements[1], Invalid)
 
 
-def test_an_event_is_numbered_as_its_first_member() -> None:
-    line = jsonrpc.encode_numbered("realtime.closed", 7, b'{"sessionId":"s"}')
-    assert json.loads(line)["params"] == {"seq": 7, "sessionId": "s"}
+def test_an_event_is_given_its_number_and_time_as_first_members() -> None:
+    line = jsonrpc.encode_numbered("realtime.closed", 7, 120, b'{"sessionId":"s"}')
+    assert json.loads(line)["params"] == {"seq": 7, "atMs": 120, "sessionId": "s"}
 
 
 def test_an_error_says_its_kind_and_facts() -> None:
