@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support.expectations import Expected, Mismatch, stream_of
-from tests.support.patterns import REST, Json, Names, fill, fits
+from tests.support.patterns import REST, WILDCARD, Json, Names, fill, fits
 from tests.support.raw_daemon import Daemon
 from tests.support.transcripts import FRAMINGS, MODES, HostLine, Stall, Transcript
 
@@ -61,7 +61,7 @@ class Generaliser:
         if member in NAMED and isinstance(value, str):
             count = sum(name.startswith(NAMED[member]) for name in self._names.values()) + 1
             return f"<str:{self._names.setdefault(value, f'{NAMED[member]}{count}')}>"
-        if member in VARYING and not isinstance(value, int) and self._varies(member, value):
+        if member in VARYING and fits(VARYING[member], value, {}):
             return VARYING[member]
         if (member.endswith(("Ms", "Tokens")) or member in COUNTS) and type(value) is int:
             return "<int>"
@@ -69,13 +69,15 @@ class Generaliser:
             return [self.pattern(element) for element in value]
         if isinstance(value, dict) and "openrpc" in value:
             return {"openrpc": "<str>", REST: True}  # schemas/openrpc.json has tests of its own
+        if isinstance(value, dict) and member == "event":
+            return {"type": value["type"], REST: True}  # the provider's, not ours
         if isinstance(value, dict):
             return {name: self.pattern(inner, name) for name, inner in value.items()}
         return value
 
-    @staticmethod
-    def _varies(member: str, value: Json) -> bool:
-        return member not in ("path", "file") or str(value).startswith("/")  # `$.tools[0]` is no file
+    def name_of(self, value: Json) -> str | None:
+        """The name given to an id, if any."""
+        return self._names.get(str(value))
 
 
 async def record(transcript: Transcript) -> list[dict[str, Json]]:
@@ -134,6 +136,10 @@ class Recorder:
         self._daemon.end()
         await reader
         await self._daemon.wait()
+        renamed = {name: self._generaliser.name_of(value) for name, value in self._names.items()}
+        for written in self._lines:
+            if written.get("dir") == "host" and "msg" in written:
+                written["msg"] = _rename(written["msg"], renamed)
         return self._lines
 
     async def _send(self, line: HostLine) -> None:
@@ -154,9 +160,10 @@ class Recorder:
 
     def _write(self, message: Json) -> None:
         pattern = self._generaliser.pattern(message)
-        if not (isinstance(message, dict) and message.get("method") in REPEATED):
-            if not (isinstance(message, dict) and message.get("method") in self._transcript.ignore):
-                self._lines.append({"dir": "daemon", "msg": pattern})
+        if isinstance(message, dict) and message.get("method") in self._transcript.ignore:
+            return
+        if not _is_repeated(message):
+            self._lines.append({"dir": "daemon", "msg": pattern})
             return
         group = next((line for line in reversed(self._lines) if _same_stream(line, message)), None)
         if group is None or "any_order" not in group:
@@ -183,6 +190,17 @@ class Recorder:
         return any(fits(loose, message, self._names) for message in self._received)
 
 
+def _is_repeated(message: Json) -> bool:
+    """Whether there may be more or fewer of these on another day: pieces of audio and text."""
+    match message:
+        case {"method": "realtime.raw", "params": {"event": {"type": str(kind)}}}:
+            return kind.endswith(".delta")
+        case {"method": method}:
+            return method in REPEATED
+        case _:
+            return False
+
+
 def _same_stream(line: dict[str, Json], message: Json) -> bool:
     if line.get("dir") != "daemon":
         return False
@@ -198,3 +216,15 @@ def _loosen(pattern: Json) -> Json:
     if isinstance(pattern, dict):
         return {REST: True, **{name: _loosen(member) for name, member in pattern.items()}}
     return pattern
+
+
+def _rename(value: Json, renamed: dict[str, str | None]) -> Json:
+    """A host's line with the names of the draft replaced by those of the recording."""
+    if isinstance(value, str) and (found := WILDCARD.fullmatch(value)):
+        name = renamed.get(found["name"])
+        return f"<str:{name}>" if name else value
+    if isinstance(value, list):
+        return [_rename(element, renamed) for element in value]
+    if isinstance(value, dict):
+        return {member: _rename(inner, renamed) for member, inner in value.items()}
+    return value
