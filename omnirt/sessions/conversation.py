@@ -261,6 +261,11 @@ class Conversation(Outputs):
 
     def close(self, now: float, reason: CloseReason, error: ErrorInfo | None = None) -> None:
         """End all that was started, then tell the end: the last event."""
+        self.end_all(now)
+        self.finish(now, reason, error)
+
+    def end_all(self, now: float) -> None:
+        """End all that was started."""
         self._closing = True
         self.close_parts(now)
         for response_id in list(self.responses.running):
@@ -270,7 +275,6 @@ class Conversation(Outputs):
         if self.turns.user_speaking:
             self.turns.user_speaking = False
             self.emit(ev.RealtimeInputSpeechEnd, now)
-        self.finish(now, reason, error)
 
 
 def upstream_of(error: dict[str, Any]) -> Upstream:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartResult, SessionStopResult, SessionWaitResult
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 5.0
 """How long the end of a session waits for a host that does not read."""
+_FAULT = ErrorInfo(kind="internal", message="The session failed; the daemon's log tells why.")
+
+T = TypeVar("T")
 
 
 class Life:
@@ -85,6 +88,19 @@ class Life:
         return waiting
 
     async def _live(self) -> None:
+        try:
+            await self._open_and_keep()
+        except Exception as problem:
+            # A fault of ours, and everyone who waits is still answered.
+            log.error("session %s failed", self.run.talk.run.session_id, exc_info=problem)
+            self.end("error", _FAULT)
+            if not self.started.done():
+                self.started.set_exception(OmnirtError("internal", _FAULT.message))
+                self.started.exception()
+            if not self.closed.done():
+                self._settle(self.run, [], 0, lambda: OmnirtError("internal", _FAULT.message))
+
+    async def _open_and_keep(self) -> None:
         run = self.run
         opening = asyncio.ensure_future(run.open())
         ending = asyncio.ensure_future(self._ending.wait())
@@ -107,7 +123,8 @@ class Life:
 
     async def _fail(self, run: Run, problem: BaseException | None) -> None:
         """The session never came to life: nothing of it stays, and everyone is told why."""
-        await run.abandon()
+        run.connected = False
+        await _attempt(run.abandon(), None)
         reason = self._end[0] if self._end is not None else "error"
         if problem is None or self.started.cancelled():
             kind = "shutting_down" if reason in ("shutdown", "hostGone") else "cancelled"
@@ -138,9 +155,8 @@ class Life:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=1)
-        await run.close_link()
-        duration_ms = run.close_talk(reason, error)
-        files = await run.finish_storage(reason, duration_ms)
+        await _attempt(run.close_link(), None)
+        duration_ms, files = await _attempt(run.finish(reason, error), (0, []))
         try:
             # What waits for the end is answered behind `realtime.closed`, unless the host does not read.
             async with asyncio.timeout(FLUSH_S):
@@ -160,9 +176,7 @@ class Life:
                 await self._ending.wait()
         except TimeoutError:
             log.error("session %s failed", self.run.talk.run.session_id, exc_info=failed)
-            self.end(
-                "error", ErrorInfo(kind="internal", message="The session failed; the daemon's log tells why.")
-            )
+            self.end("error", _FAULT)
 
     def _settle(
         self, run: Run, files: list[AudioFile], duration_ms: int, input_error: Callable[[], Exception]
@@ -193,6 +207,15 @@ class Life:
                 ],
             )
         )
+
+
+async def _attempt(step: Awaitable[T], otherwise: T) -> T:
+    """A step of the end: when it fails, the others are done all the same."""
+    try:
+        return await step
+    except Exception as problem:
+        log.error("a step of ending a session failed", exc_info=problem)
+        return otherwise
 
 
 def _error_info(error: BaseException) -> ErrorInfo:

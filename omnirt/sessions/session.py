@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from omnirt.sessions.life import Life
 from omnirt.sessions.plan import Plan, make_plan
 from omnirt.sessions.services import Services
 from omnirt.sessions.sink import EventSink, QueueSink
+
+_SESSION_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class RealtimeSession:
         data_dir: Path | None = None,
         **members: Any,
     ) -> None:
+        if session_id is not None and not _SESSION_ID.fullmatch(session_id):
+            raise OmnirtError(
+                "invalid_params", "A session id is 1 to 128 of A-Z a-z 0-9 . _ - and no dots alone"
+            )
         self.session_id = session_id or str(uuid.uuid4())
         self.run_id = str(uuid.uuid4())
         self.options = options or SessionOptions(**members)
@@ -102,6 +109,7 @@ class RealtimeSession:
             self._life = Life(
                 self.session_id, self.run_id, self._plan, self.options, self.services, self.sink
             )
+            self._life.closed.add_done_callback(lambda _: self._queue.close())
         return self._life.started
 
     async def connect(self) -> SessionStartResult:
@@ -121,7 +129,10 @@ class RealtimeSession:
 
     async def stop(self, *, force: bool = False) -> SessionStopResult:
         """End the session, behind the waits for idle sent before unless `force`; always the same result."""
-        return await self.stop_now(force=force)
+        result = await self.stop_now(force=force)
+        if self._owns_services:
+            await self.services.close()
+        return result
 
     def stop_now(self, *, force: bool) -> asyncio.Future[SessionStopResult]:
         """The same as a future: from now on, or from the last of those waits on, no input is taken."""
@@ -141,11 +152,12 @@ class RealtimeSession:
         finally:
             if self._life is not None:
                 await self.stop(force=True)
-            if self._owns_services:
-                await self.services.close()
 
     async def stream_events(self) -> AsyncIterator[Event]:
-        """The events in order, up to and including `realtime.closed`; one reader (see `QueueSink`)."""
+        """The events in order, up to and including `realtime.closed`; one reader (see `QueueSink`).
+
+        A start that fails tells nothing: the iterator ends without an event.
+        """
         async for event in self._queue.events():
             yield event
 

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET, Struct
@@ -34,6 +35,16 @@ class HostCaller(Protocol):
     def __call__(self, method: str, params: Struct, timeout_s: float) -> Awaitable[Struct]: ...
 
 
+@dataclass(eq=False)
+class _Use:
+    """A tool that runs; two with one call id are two."""
+
+    tool_call_id: str
+    tool_name: str
+    arguments: Any
+    started: float
+
+
 class ToolRunner:
     """Runs tool calls of one session; several at once."""
 
@@ -42,12 +53,17 @@ class ToolRunner:
         self._talk = talk
         self._told = told
         self._call_host = call_host
+        self._open: dict[_Use, None] = {}
+
+    def end_all(self) -> None:
+        """End what still runs: a tool may swallow its cancellation and go on for as long as it likes."""
+        error = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
+        for use in list(self._open):
+            self._end(use, error.message, "failed", error)
 
     async def run(self, request: ToolRequest) -> str:
         """Run one call; never raises but when it is cancelled. Returns what the model is told."""
-        started = time.monotonic()
-        arguments = parse_arguments(request.arguments_json)
-        self._start(request.tool_call_id, request.tool_name, arguments, request.agent, started)
+        use = self._start(request.tool_call_id, request.tool_name, request.arguments_json, request.agent)
         output: Any = UNSET
         status: Status = "failed"
         error: ErrorInfo | None = None
@@ -63,7 +79,7 @@ class ToolRunner:
             output = error.message
             raise
         finally:
-            self._end(request.tool_call_id, request.tool_name, arguments, output, status, started, error)
+            self._end(use, output, status, error)
         return told
 
     async def _guarded(self, request: ToolRequest) -> tuple[Any, str]:
@@ -87,14 +103,12 @@ class ToolRunner:
 
     def unknown(self, tool_call_id: str, name: str, arguments_json: str) -> str:
         """The model called what is not there; it is told so, and goes on talking."""
-        now = time.monotonic()
-        arguments = parse_arguments(arguments_json)
         told = f"There is no tool named {name}. Answer without it."
-        self._start(tool_call_id, name, arguments, self._talk.agent, now)
+        use = self._start(tool_call_id, name, arguments_json, self._talk.agent)
         error = ErrorInfo(
             kind="not_found", message=f"The model called a tool that the agent does not have: {name}."
         )
-        self._end(tool_call_id, name, arguments, told, "failed", now, error)
+        self._end(use, told, "failed", error)
         return told
 
     async def _call(self, request: ToolRequest) -> Any:
@@ -126,33 +140,35 @@ class ToolRunner:
             return f"The tool {request.tool_name} did not answer within {request.timeout_s:g} s."
         return f"The tool {request.tool_name} failed: {problem.message}"
 
-    def _start(self, call_id: str, name: str, arguments: Any, agent: str, now: float) -> None:
+    def _start(self, call_id: str, name: str, arguments_json: str, agent: str) -> _Use:
+        use = _Use(call_id, name, parse_arguments(arguments_json), time.monotonic())
+        self._open[use] = None
         self._talk.emit(
-            ev.RealtimeToolStart, now, tool_call_id=call_id, tool_name=name, arguments=arguments, agent=agent
+            ev.RealtimeToolStart,
+            use.started,
+            tool_call_id=call_id,
+            tool_name=name,
+            arguments=use.arguments,
+            agent=agent,
         )
-        self._talk.sync_state(now)
+        self._talk.sync_state(use.started)
         self._told()
+        return use
 
-    def _end(
-        self,
-        call_id: str,
-        name: str,
-        arguments: Any,
-        output: Any,
-        status: Status,
-        started: float,
-        error: ErrorInfo | None,
-    ) -> None:
+    def _end(self, use: _Use, output: Any, status: Status, error: ErrorInfo | None) -> None:
+        if use not in self._open:
+            return
+        del self._open[use]
         now = time.monotonic()
         self._talk.emit(
             ev.RealtimeToolEnd,
             now,
-            tool_call_id=call_id,
-            tool_name=name,
-            arguments=arguments,
+            tool_call_id=use.tool_call_id,
+            tool_name=use.tool_name,
+            arguments=use.arguments,
             output=None if output is UNSET else output,
             status=status,
-            duration_ms=round((now - started) * 1000),
+            duration_ms=round((now - use.started) * 1000),
             error=UNSET if error is None else error,
         )
         self._told()
