@@ -1,9 +1,8 @@
 """The voice SDK's model, wrapped: every hazard of its transport is met here, in this one module.
 
 Importing this module imports the SDK (seconds); the rest of the package imports it late, after the warm-up.
-Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_send_raw_message`, `_websocket`. Where one
-is missing the stock path takes over: a raw message costs 10 ms more, the SDK truncates by its own clock, a
-close has no code and waits for its peer.
+Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_websocket`. Where one is missing the stock
+path takes over: an event of ours costs 10 ms more, the SDK truncates by its own clock, a close has no code.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
+import msgspec
 from agents import set_tracing_disabled
 from agents.realtime import RealtimeModel, RealtimeModelConfig, RealtimeModelListener
 from agents.realtime.config import RealtimeSessionModelSettings
@@ -29,14 +29,6 @@ from agents.realtime.model_inputs import (
     RealtimeModelSendToolOutput,
 )
 from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
-from openai.types.realtime import (
-    ConversationItemCreateEvent,
-    ConversationItemTruncateEvent,
-    InputAudioBufferClearEvent,
-    InputAudioBufferCommitEvent,
-    ResponseCancelEvent,
-    ResponseCreateEvent,
-)
 
 from omnirt.sessions.reading import content_index
 from omnirt.specs.build import sdk_settings
@@ -49,15 +41,6 @@ CLOSE_TIMEOUT_S = 1.0
 """The library's own 10 s come on top of a lost ping, and of every close that the peer does not answer."""
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """The SDK's 8 MiB end the session on one long item."""
-
-_CLIENT_EVENTS: dict[str, Any] = {
-    "conversation.item.create": ConversationItemCreateEvent,
-    "conversation.item.truncate": ConversationItemTruncateEvent,
-    "input_audio_buffer.clear": InputAudioBufferClearEvent,
-    "input_audio_buffer.commit": InputAudioBufferCommitEvent,
-    "response.cancel": ResponseCancelEvent,
-    "response.create": ResponseCreateEvent,
-}
 
 _WATCHED_ONLY = frozenset(
     {
@@ -190,10 +173,10 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         await self._inner.send_event(event)
 
     async def send_client_event(self, event: Mapping[str, Any]) -> None:
-        """Send an event of ours past the SDK's response gate, which one unanswered request can block."""
-        send = getattr(self._inner, "_send_raw_message", None)
-        if send is not None:
-            await send(_CLIENT_EVENTS[event["type"]](**event))
+        """Send an event of ours past the SDK's types, and past its gate, which one lost answer can block."""
+        socket = getattr(self._inner, "_websocket", None)
+        if socket is not None:
+            await socket.send(msgspec.json.encode(event).decode())
             return
         other = {name: value for name, value in event.items() if name != "type"}
         raw = RealtimeModelSendRawMessage(message={"type": event["type"], "other_data": other})

@@ -156,3 +156,34 @@ def _count_validators(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(openai_realtime, "TypeAdapter", build)
     return built
+
+
+class TestAMessageThatTheSdkDoesNotKnow:
+    """A message of a shape that the SDK's types do not have is dropped, whatever the provider would say."""
+
+    IMAGE: dict[str, Any] = {  # noqa: RUF012 - a constant
+        "type": "message",
+        "role": "system",
+        "content": [{"type": "input_image", "image_url": "data:image/png;base64,AAAA"}],
+    }
+
+    @driven
+    async def test_bare_it_is_not_sent(self) -> None:
+        async with Provider.open() as provider, bare_talk(provider.url) as session:
+            await send_raw(session, "conversation.item.create", item=self.IMAGE)
+            await send_raw(session, "input_audio_buffer.clear")
+            await provider.expect("input_audio_buffer.clear")
+            assert "conversation.item.create" not in provider.types()
+
+    @driven
+    async def test_omnirt_leaves_it_to_the_provider(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url) as session:
+            events: Heard[Event] = Heard(session.stream_events())
+            session.put_message("system", self.IMAGE["content"], respond=False)
+            sent = await provider.expect("conversation.item.create")
+            assert sent["item"]["content"] == self.IMAGE["content"]
+            await provider.send(error("No images from the system.", event_id=None))
+            problem = await events.first(of(ev.RealtimeError))
+            assert isinstance(problem, ev.RealtimeError)
+            assert problem.message == "No images from the system."
+            await events.stop()
