@@ -126,10 +126,18 @@ class Response:
             raise _Ended(action.failure)
         elif (error := action.error) is not None:
             self._stage.emit("error", error=msgspec.to_builtins(error) | {"event_id": None})
+        elif action.forget:
+            self._forget()
         else:
             self._close("completed")
             for call in action.calls:
                 self._call(call)
+
+    def _forget(self) -> None:
+        oldest = next((item for item in self._stage.items.all if item not in self._output), None)
+        if oldest is not None:
+            self._stage.items.delete(oldest.id)
+            self._stage.emit("conversation.item.deleted", item_id=oldest.id)
 
     def _clip_text(self, text: str) -> str:
         clip = self._stage.find_speech(text)  # a recording's name stands for its text

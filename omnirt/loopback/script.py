@@ -70,6 +70,7 @@ class Action(_Strict, frozen=True):
     fail: Literal["quota", "rate_limit", "content_filter", "max_output_tokens"] | Failure | None = None
     wait_ms: Ms | None = None
     error: ErrorEvent | None = None
+    forget: Literal[True] | None = None
 
     def __post_init__(self) -> None:
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]

@@ -150,3 +150,13 @@ def test_old_audio_is_forgotten_when_there_is_too_much() -> None:
     item = only(talk.send("conversation.item.retrieve", item_id=first), "conversation.item.retrieved")["item"]
     assert item["content"][0]["audio"] == ""
     assert item["content"][0]["transcript"].startswith("Hello")
+
+
+def test_a_script_may_let_the_server_forget_the_oldest_item() -> None:
+    talk = Talk({"rules": [{"match": "forget", "do": [{"forget": True}, {"say": "done"}]}]})
+    oldest = of(talk.say("Hello"), "conversation.item.added")[0]["item"]["id"]
+    talk.finish()
+    talk.say("Please forget")
+    talk.finish()
+    assert only(talk.events, "conversation.item.deleted")["item_id"] == oldest
+    assert error(talk.send("conversation.item.retrieve", item_id=oldest))
