@@ -274,3 +274,75 @@ class TestTracing:
                 await provider.expect("session.update")
                 update = await provider.expect("session.update")
                 assert update["session"]["tracing"]["workflow_name"] == "mine"
+
+    @driven
+    async def test_bare_the_exporter_is_on(self) -> None:
+        from agents import set_tracing_disabled, trace
+
+        set_tracing_disabled(False)  # as it is in a process of its own
+        async with Provider.open() as provider, bare_talk(provider.url):
+            assert type(trace("a run in a tool")).__name__ != "NoOpTrace"
+
+    @driven
+    async def test_omnirt_turns_it_off(self, tmp_path: Path) -> None:
+        from agents import trace
+
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url):
+            assert type(trace("a run in a tool")).__name__ == "NoOpTrace"
+
+
+class TestAHangingHandshake:
+    """A server that never answers the handshake is a `TimeoutError` without words."""
+
+    SCRIPT: dict[str, Any] = {"faults": [{"hang": True}]}  # noqa: RUF012 - a constant
+
+    @driven
+    async def test_bare_it_is_a_timeout(self) -> None:
+        from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
+
+        model = OpenAIRealtimeWebSocketModel(transport_config={"handshake_timeout": 0.3})  # ten by itself
+        async with simulator(self.SCRIPT) as endpoint:
+            with pytest.raises(TimeoutError) as failed:
+                await model.connect({"url": endpoint.url, "api_key": endpoint.token})
+            assert "127.0.0.1" not in str(failed.value)
+
+    @driven
+    async def test_omnirt_says_who_does_not_answer(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(link, "HANDSHAKE_S", 0.3)  # ten seconds for a host
+        async with simulator(self.SCRIPT) as endpoint:
+            settings = {
+                "provider": "compatible",
+                "openai_realtime_url": endpoint.url,
+                "openai_api_key": endpoint.token,
+            }
+            with pytest.raises(OmnirtError) as failed:
+                async with omnirt_talk(tmp_path, settings=settings):
+                    pass
+        assert failed.value.kind == "provider_unreachable"
+        assert endpoint.url in failed.value.message
+
+
+class TestAUrlOfTheWeb:
+    """A URL of http is refused in an exception that quotes it, with the key in its query."""
+
+    URL = "http://127.0.0.1:9/v1/realtime?api-key=sk-in-the-query"
+
+    @driven
+    async def test_bare_the_exception_has_the_key(self) -> None:
+        from websockets.exceptions import InvalidURI
+
+        with pytest.raises(InvalidURI, match="sk-in-the-query"):
+            async with bare_talk(self.URL):
+                pass
+
+    @driven
+    async def test_omnirt_refuses_it_without_the_key(self, tmp_path: Path) -> None:
+        settings = {"provider": "compatible", "openai_realtime_url": self.URL}
+        with pytest.raises(OmnirtError) as failed:
+            async with omnirt_talk(tmp_path, settings=settings):
+                pass
+        assert failed.value.kind == "invalid_params"
+        assert failed.value.facts["path"] == "$.settings.openai_realtime_url"
+        assert "sk-in-the-query" not in failed.value.message + str(failed.value.data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
 from omnirt.sessions import turns
+from omnirt.sessions.engine import YIELD_EVERY
 from tests.support.daemon import driven
 from tests.support.provider import Provider
 from tests.support.provider_events import created, done, error, event
@@ -187,3 +190,42 @@ class TestAMessageThatTheSdkDoesNotKnow:
             assert isinstance(problem, ev.RealtimeError)
             assert problem.message == "No images from the system."
             await events.stop()
+
+
+CHUNKS = 500
+CHUNK_MS = 20
+
+
+class TestALongSend:
+    """`send_audio` does not yield while the socket has room: whoever sends much stops all else."""
+
+    @driven
+    async def test_bare_nothing_else_runs(self) -> None:
+        async with Provider.open() as provider, bare_talk(provider.url) as session:
+            await provider.expect("session.update")
+            ticks = 0
+
+            async def tick() -> None:
+                nonlocal ticks
+                while True:
+                    ticks += 1
+                    await asyncio.sleep(0)
+
+            ticking = asyncio.create_task(tick())
+            for _ in range(CHUNKS):
+                await session.send_audio(b"\0" * 96)
+            ticking.cancel()
+            assert ticks <= 2
+
+    @driven
+    async def test_omnirt_lets_others_run_between(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url) as session:
+            for _ in range(CHUNKS):
+                session.put_audio(b"\0" * 48 * CHUNK_MS, commit=False)
+            queued = [CHUNKS * CHUNK_MS]
+            async with asyncio.timeout(10):
+                while queued[-1]:
+                    await asyncio.sleep(0)
+                    queued.append(session.life.inbox.queued_ms)
+            at_once = max(before - after for before, after in itertools.pairwise(queued))
+            assert at_once <= YIELD_EVERY * CHUNK_MS
