@@ -280,8 +280,11 @@ class TestTracing:
         from agents import set_tracing_disabled, trace
 
         set_tracing_disabled(False)  # as it is in a process of its own
-        async with Provider.open() as provider, bare_talk(provider.url):
-            assert type(trace("a run in a tool")).__name__ != "NoOpTrace"
+        try:
+            async with Provider.open() as provider, bare_talk(provider.url):
+                assert type(trace("a run in a tool")).__name__ != "NoOpTrace"
+        finally:
+            set_tracing_disabled(True)
 
     @driven
     async def test_omnirt_turns_it_off(self, tmp_path: Path) -> None:
