@@ -64,7 +64,9 @@ async def test_the_answer_to_initialize_comes_before_anything_heavy_is_loaded() 
         "from omnirt.cli import main\n"
         "main(['serve'])\n"
     )
-    async with Daemon.spawn(command=[sys.executable, "-c", code]) as daemon:
+    # Measuring coverage would load sqlite3.
+    unmeasured = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+    async with Daemon.spawn(command=[sys.executable, "-c", code], env=unmeasured) as daemon:
         await daemon.result("initialize")
         await daemon.wait_stderr(lambda text: b"\n" in text)
         loaded = set(daemon.stderr.split(b"LOADED ")[1].splitlines()[0].decode().split())
