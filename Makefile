@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
 # pytest-xdist: two workers pay for themselves because most tests wait for a process of their own.
 WORKERS ?= 2
-COVERAGE_FLOOR := 85
+COVERAGE_FLOOR := 90
 JS := tests/hosts/js
 
 .DEFAULT_GOAL := help
@@ -49,22 +49,19 @@ demo: $(VENV)/.runtime ## Hold a voice conversation with the daemon, offline (DE
 test: $(VENV)/.dev $(JS)/node_modules/.npm ## Run every test, with coverage (TEST_ARGS="-k framing" to choose)
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
-	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage combine --quiet 2>/dev/null || $(BIN)/coverage combine   # a daemon that was killed leaves half a file
 	@$(BIN)/coverage report --format=total | sed 's/^/coverage with branches: /; s/$$/ %/'
 
 quick: $(VENV)/.dev ## Run the unit and property tests only, without coverage
 	@$(BIN)/pytest tests/unit tests/property $(TEST_ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/codespell
+	@failed=0; for step in "ruff check ." "ruff format --check ." mypy lint-imports codespell; do \
+		echo "── $$step"; $(BIN)/$$step || failed=1; done; exit $$failed
 
 check: lint .coverage ## Lint, types, import contracts, spelling, schema drift, coverage floor
-	$(BIN)/omnirt schema --check schemas
-	@$(BIN)/coverage report --skip-covered --skip-empty --fail-under=$(COVERAGE_FLOOR)
+	@echo "── schemas" && $(BIN)/omnirt schema --check schemas
+	@echo "── coverage" && $(BIN)/coverage report --skip-covered --skip-empty --fail-under=$(COVERAGE_FLOOR)
 
 # Only when there are no figures yet: `make test` leaves them.
 .coverage: | $(VENV)/.dev
