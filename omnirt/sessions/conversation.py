@@ -197,7 +197,7 @@ class Conversation(Outputs):
         response = self.response_started(response_id, now)
         if response.muted:
             return None
-        item_id = item_id or response.own_item
+        response_id, item_id = response.response_id, item_id or response.own_item
         response.items.add(item_id)
         if response.first_audio_at is None:
             response.first_audio_at = now
