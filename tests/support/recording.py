@@ -39,6 +39,8 @@ VARYING: dict[str, str] = {
 COUNTS = frozenset({"seq", "pid", "rssBytes", "queuedBytes", "text", "audio", "image", "cached", "count"})
 """Numbers that differ, besides those whose name ends with Ms or Tokens."""
 
+LONG_TEXT = 400
+
 NAMED: dict[str, str] = {
     "runId": "run",
     "itemId": "item",
@@ -65,6 +67,8 @@ class Generaliser:
             return VARYING[member]
         if (member.endswith(("Ms", "Tokens")) or member in COUNTS) and type(value) is int:
             return "<int>"
+        if isinstance(value, str) and len(value) > LONG_TEXT:
+            return "<str>"
         if isinstance(value, list):
             return [self.pattern(element) for element in value]
         if isinstance(value, dict) and "openrpc" in value:
@@ -117,7 +121,6 @@ class Recorder:
         self._generaliser = Generaliser()
         self._lines: list[dict[str, Json]] = []
         self._received: list[Json] = []
-        self._seen = 0
         self._changed = asyncio.Event()
         self._ended = False
 
@@ -179,15 +182,19 @@ class Recorder:
             if part.least == 0:
                 continue
             async with asyncio.timeout(WAIT_S):
-                while not self._came(part.pattern):
-                    if self._ended:
-                        raise Mismatch(f"line {line.number}: {part.pattern} did not come")
-                    self._changed.clear()
-                    await self._changed.wait()
+                await self._until_came(_loosen(part.pattern), line.number)
 
-    def _came(self, pattern: Json) -> bool:
-        loose = _loosen(pattern)
-        return any(fits(loose, message, self._names) for message in self._received)
+    async def _until_came(self, pattern: Json, number: int) -> None:
+        checked = 0
+        while True:
+            for message in self._received[checked:]:
+                checked += 1
+                if fits(pattern, message, self._names):
+                    return
+            if self._ended:
+                raise Mismatch(f"line {number}: {pattern} did not come")
+            self._changed.clear()
+            await self._changed.wait()
 
 
 def _is_repeated(message: Json) -> bool:

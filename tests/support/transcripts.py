@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from tests.support.expectations import Expected, Mismatch, Order
 from tests.support.patterns import Json, Names, fill, refers_back
@@ -220,17 +220,19 @@ async def play(transcript: Transcript, mode: Mode, framing: Framing) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """`record FILE` writes a new transcript to stdout, `play FILE` plays one in every way."""
+    # Run as a program this module is `__main__`; the recorder knows its classes under their real name.
+    from tests.support import transcripts
     from tests.support.recording import record
 
     command, path = argv
-    transcript = load(Path(path))
+    transcript = transcripts.load(Path(path))
     if command == "record":
         for line in asyncio.run(record(transcript)):
-            sys.stdout.write(json.dumps(cast("Json", line), ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         return 0
     for mode in transcript.modes:
         for framing in transcript.framings:
-            asyncio.run(play(transcript, mode, framing))
+            asyncio.run(transcripts.play(transcripts.load(transcript.path), mode, framing))
             sys.stdout.write(f"{transcript.path.name}: {mode}, {framing}: as recorded\n")
     return 0
 
