@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from omnirt.errors import OmnirtError
+from omnirt.protocol import events as ev
+from omnirt.protocol.types import Event
 from omnirt.sessions import link
 from tests.support.daemon import driven
 from tests.support.provider import Provider
 from tests.support.provider_events import error
-from tests.support.talks import AGENT, KEY, Heard, bare_talk, of_type, omnirt_talk, simulator
+from tests.support.talks import AGENT, KEY, Heard, bare_talk, of, of_type, omnirt_talk, simulator
 
 
 class TestHeadersHideTheKey:
@@ -288,8 +290,9 @@ class TestTracing:
 
     @driven
     async def test_omnirt_turns_it_off(self, tmp_path: Path) -> None:
-        from agents import trace
+        from agents import set_tracing_disabled, trace
 
+        set_tracing_disabled(False)
         async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url):
             assert type(trace("a run in a tool")).__name__ == "NoOpTrace"
 
@@ -349,3 +352,29 @@ class TestAUrlOfTheWeb:
         assert failed.value.kind == "invalid_params"
         assert failed.value.facts["path"] == "$.settings.openai_realtime_url"
         assert "sk-in-the-query" not in failed.value.message + str(failed.value.data)
+
+
+class TestAnErrorThatQuotesTheKey:
+    """Some servers echo the key in their errors, and the SDK passes them on."""
+
+    QUOTING = error(f"The key {KEY} may not do this.", event_id=None)
+
+    @driven
+    async def test_bare_it_is_passed_on(self) -> None:
+        async with Provider.open() as provider, bare_talk(provider.url) as session:
+            events = Heard(session.__aiter__())
+            await provider.send(self.QUOTING)
+            told: Any = await events.first(of_type("error"))
+            assert KEY in told.error.message
+            await events.stop()
+
+    @driven
+    async def test_omnirt_masks_it(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url) as session:
+            events: Heard[Event] = Heard(session.stream_events())
+            await provider.send(self.QUOTING)
+            told = await events.first(of(ev.RealtimeError))
+            assert isinstance(told, ev.RealtimeError)
+            assert "may not do this" in told.message
+            assert KEY not in repr(told)
+            await events.stop()

@@ -258,6 +258,9 @@ class TestACallIdThatComesAgain:
                 assert output_of(output) == f"seen {number}"
                 assert output["item"]["call_id"] == "call_0"
                 await provider.expect("response.create")
+            await session.send_text("mark", respond=False)
+            await provider.expect("conversation.item.create")
+            assert len(provider.of("response.create")) == 2  # neither asked for twice, by the SDK and by us
             ids = [e.tool_call_id for e in events.events if isinstance(e, ev.RealtimeToolEnd)]
             assert len(set(ids)) == 2
             await events.stop()
