@@ -77,6 +77,8 @@ class Inbox:
         self._ready = asyncio.Event()
         self._open = False
         self._closed = False
+        self._settling = 0
+        """Answers given whose callbacks have not run yet."""
         self._behind_waits: tuple[Iterable[WaitEntry], Callable[[], None]] | None = None
         self.queued_ms = 0
         self._text_bytes = 0
@@ -100,7 +102,7 @@ class Inbox:
             self.queued_ms += entry.duration_ms
         elif isinstance(entry, EventsEntry):
             self._text_bytes += entry.size
-        if isinstance(entry, WaitEntry) or not self._open or self._unanswered:
+        if isinstance(entry, WaitEntry) or not self._open or self._unanswered or self._settling:
             entry.reply = asyncio.get_running_loop().create_future()
             self._unanswered.append(entry)
             if isinstance(entry, WaitEntry):
@@ -112,6 +114,7 @@ class Inbox:
     def open(self) -> None:
         """The session is connected: answer what was queued, up to the first wait."""
         self._open = True
+        self._settle_later()  # behind the reply to the start
         self.answer()
 
     def fail(self, error: Callable[[], Exception]) -> None:
@@ -158,6 +161,17 @@ class Inbox:
             self._unanswered.popleft()
             if not entry.reply.done():
                 entry.reply.set_result(self._accepted(entry))
+                self._settle_later()
+
+    def _settle_later(self) -> None:
+        # A future's answer is on its way only when its callbacks ran: until then nothing is answered at once.
+        self._settling += 1
+        asyncio.get_running_loop().call_soon(self._settled)
+
+    def _settled(self) -> None:
+        self._settling -= 1
+        if not self._settling:
+            self.answer()
 
     async def next(self) -> Entry:
         """The next input to carry out; those the host withdrew are passed over."""

@@ -16,9 +16,10 @@ from tests.support.daemon import driven
 IDLE = SessionWaitResult(state="idle", responses=[])
 
 
-def opened() -> Inbox:
+async def opened() -> Inbox:
     box = Inbox()
     box.open()
+    await settled()
     return box
 
 
@@ -41,7 +42,7 @@ async def settled() -> None:
 
 @driven
 async def test_inputs_are_answered_at_once_and_come_out_in_order() -> None:
-    box = opened()
+    box = await opened()
     assert box.put(AudioEntry(b"\0" * 960, 20, False)) == SessionSendAudioResult(accepted_ms=20, queued_ms=20)
     assert box.put(EventsEntry([], ask=True)) == Empty()
     assert isinstance(await box.next(), AudioEntry)
@@ -61,8 +62,20 @@ async def test_until_the_session_is_connected_nothing_is_answered() -> None:
 
 
 @driven
+async def test_nothing_is_answered_before_what_was_answered_before_it() -> None:
+    box = Inbox()
+    order: list[str] = []
+    future_of(box.put(EventsEntry([]))).add_done_callback(lambda _: order.append("first"))
+    box.open()
+    second = future_of(box.put(EventsEntry([])))  # in the same step of the loop
+    second.add_done_callback(lambda _: order.append("second"))
+    await settled()
+    assert order == ["first", "second"]
+
+
+@driven
 async def test_a_wait_holds_back_what_is_behind_it() -> None:
-    box = opened()
+    box = await opened()
     wait = WaitEntry(5)
     waiting, held = future_of(box.put(wait)), future_of(box.put(EventsEntry([])))
     other = WaitEntry(5)
@@ -82,7 +95,7 @@ async def test_a_wait_holds_back_what_is_behind_it() -> None:
 @pytest.mark.parametrize("how", ["cancelled", "timed out"])
 def test_a_wait_that_ends_before_its_turn_holds_back_nothing(how: str) -> None:
     async def main() -> None:
-        box = opened()
+        box = await opened()
         busy = EventsEntry([])
         box.put(busy)
         wait = WaitEntry(0 if how == "timed out" else 5)
@@ -101,7 +114,7 @@ def test_a_wait_that_ends_before_its_turn_holds_back_nothing(how: str) -> None:
 
 @driven
 async def test_the_clock_of_a_wait_stops_with_it() -> None:
-    box = opened()
+    box = await opened()
     wait = WaitEntry(3600)
     future_of(box.put(wait))
     assert wait.timer
@@ -112,7 +125,7 @@ async def test_the_clock_of_a_wait_stops_with_it() -> None:
 
 @driven
 async def test_the_clock_of_a_wait_runs_only_when_it_is_its_turn() -> None:
-    box = opened()
+    box = await opened()
     first, second = WaitEntry(5), WaitEntry(5)
     box.put(first)
     box.put(second)
@@ -139,7 +152,7 @@ async def test_what_the_host_withdrew_does_not_go_upstream() -> None:
 
 @driven
 async def test_a_full_queue_takes_nothing_of_an_input() -> None:
-    box = opened()
+    box = await opened()
     box.put(AudioEntry(b"", inbox.INPUT_QUEUE_MS, False))
     with pytest.raises(OmnirtError) as full:
         box.put(AudioEntry(b"", 1, False))
@@ -154,7 +167,7 @@ async def test_a_full_queue_takes_nothing_of_an_input() -> None:
 
 @driven
 async def test_texts_and_entries_are_bounded() -> None:
-    box = opened()
+    box = await opened()
     box.put(EventsEntry([], size=inbox.MAX_TEXT_BYTES))
     with pytest.raises(OmnirtError, match="full"):
         box.put(EventsEntry([], size=1))
@@ -167,7 +180,7 @@ async def test_texts_and_entries_are_bounded() -> None:
 
 @driven
 async def test_the_end_answers_all_that_is_unanswered() -> None:
-    box = opened()
+    box = await opened()
     waiting, held = future_of(box.put(WaitEntry(5))), future_of(box.put(EventsEntry([])))
     box.fail(lambda: OmnirtError("session_state", "Over."))
     for reply in (waiting, held):
@@ -178,7 +191,7 @@ async def test_the_end_answers_all_that_is_unanswered() -> None:
 
 @driven
 async def test_a_stop_comes_behind_the_waits_before_it_and_before_the_inputs_behind_them() -> None:
-    box = opened()
+    box = await opened()
     order: list[str] = []
     wait = WaitEntry(5)
     box.put(wait)
