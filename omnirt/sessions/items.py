@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from omnirt.protocol.types import ContentPart, Item, Role
+from omnirt.sessions.reading import is_shallow
 
 MAX_ITEMS = 4096
 """Older items are forgotten here (they are stored): memory stays bounded in a talk of hours."""
@@ -137,7 +138,7 @@ def read_item(raw: Mapping[str, Any], at_ms: int) -> Item | None:
                 type="functionCallOutput",
                 status=status,
                 tool_call_id=_text(raw.get("call_id")),
-                output=raw.get("output", UNSET),
+                output=raw.get("output", UNSET) if is_shallow(raw.get("output")) else UNSET,
                 at_ms=at_ms,
             )
     return None
@@ -146,12 +147,12 @@ def read_item(raw: Mapping[str, Any], at_ms: int) -> Item | None:
 def parse_arguments(arguments: object) -> Any:
     """A tool's arguments as a JSON object when they parse to one, else the string as it came."""
     if not isinstance(arguments, str):
-        return {} if arguments is None else arguments
+        return arguments if isinstance(arguments, dict) and is_shallow(arguments) else {}
     try:
         parsed = json.loads(arguments, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return arguments
-    return parsed if isinstance(parsed, dict) else arguments
+    return parsed if isinstance(parsed, dict) and is_shallow(parsed) else arguments
 
 
 def generated_text(content: list[ContentPart]) -> str:

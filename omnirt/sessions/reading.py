@@ -9,6 +9,16 @@ MAX_CONTENT_INDEX = 255
 """No provider makes an item of more parts; a larger index would only cost memory."""
 MAX_NUMBER = 2**53 - 1
 """What every JSON reader takes exactly."""
+MAX_DEPTH = 64
+"""Deeper JSON is nobody's meaning, and what still could be read might be too deep to be written."""
+
+
+def is_shallow(value: object, depth: int = MAX_DEPTH) -> bool:
+    """Whether a JSON value is nested no deeper than that."""
+    if not isinstance(value, Mapping | list):
+        return True
+    members = value.values() if isinstance(value, Mapping) else value
+    return depth > 0 and all(is_shallow(member, depth - 1) for member in members)
 
 
 def dig(raw: Mapping[str, Any], *path: str) -> Any:

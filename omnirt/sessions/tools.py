@@ -23,6 +23,9 @@ from omnirt.specs.tools import ToolRequest, check_arguments
 
 log = logging.getLogger(__name__)
 
+GRACE_S = 0.5
+"""Beyond a tool's own limit, so that whoever keeps it ends the call in its own way."""
+
 Status = Literal["completed", "failed", "rejected", "timedOut"]
 
 
@@ -127,7 +130,11 @@ class ToolRunner:
             timeout_ms=round(request.timeout_s * 1000),
         )
         try:
-            answer = await self._call_host("tool.call", params, request.timeout_s)
+            # The host's caller keeps the limit itself; a plain function of a program's own may not.
+            async with asyncio.timeout(request.timeout_s + GRACE_S):
+                answer = await self._call_host("tool.call", params, request.timeout_s)
+        except TimeoutError:
+            raise OmnirtError("timed_out", "The tool did not answer.") from None
         except CallFailed as failed:
             kind = "timed_out" if failed.reason == "timeout" else "session_state"
             raise OmnirtError(kind, failed.message) from None

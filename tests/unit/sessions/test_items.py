@@ -61,7 +61,10 @@ def test_old_items_are_forgotten() -> None:
         ("", ""),
         ('{"x": NaN}', '{"x": NaN}'),
         ('{"x": ' + "[" * 10_000, '{"x": ' + "[" * 10_000),
+        ('{"x": ' + "[" * 100 + "]" * 100 + "}", '{"x": ' + "[" * 100 + "]" * 100 + "}"),
         (None, {}),
+        ([1], {}),
+        ({"city": "Rome"}, {"city": "Rome"}),
     ],
 )
 def test_arguments_are_an_object_or_the_string_as_it_came(arguments: object, parsed: object) -> None:

@@ -223,6 +223,25 @@ def test_a_tool_that_fails_is_told_to_the_model_and_the_talk_goes_on(
 
 
 @driven
+async def test_a_function_that_keeps_no_limit_is_given_up(tmp_path: Path) -> None:
+    async def call_host(method: str, params: Struct, timeout_s: float) -> Struct:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    hasty = {**AGENT, "tools": [{**WEATHER, "timeout_s": 0.1}]}
+    async with omnirt_talk(
+        tmp_path, agent=hasty, settings=simulated(CALLS_WEATHER), call_host=call_host
+    ) as session:
+        heard = Heard(session.stream_events())
+        await session.send_text("How is the weather?")
+        assert (await idle(session))[-1] == "I see: The tool weather did not answer within 0.1 s."
+    await heard.end()
+    assert_whole(heard.events)
+    [end] = [event for event in heard.events if isinstance(event, ev.RealtimeToolEnd)]
+    assert end.status == "timedOut"
+
+
+@driven
 async def test_a_tool_that_will_not_be_cancelled_ends_before_the_session_does(tmp_path: Path) -> None:
     called, let_go = asyncio.Event(), asyncio.Event()
 
