@@ -73,6 +73,13 @@ def _committed(talk: Conversation, raw: Raw, now: float) -> None:
     talk.pump(now)
 
 
+def _cleared(talk: Conversation, raw: Raw, now: float) -> None:
+    # Speech that was going on is dropped with its audio, and no provider reports its end.
+    if talk.turns.user_speaking:
+        talk.emit(ev.RealtimeInputSpeechEnd, now)
+        talk.turns.user_speaking = False
+
+
 def _timeout_triggered(talk: Conversation, raw: Raw, now: float) -> None:
     talk.emit(ev.RealtimeInputTimeout, now, **speech(raw, "audio_end_ms"))
 
@@ -250,6 +257,7 @@ HANDLERS: dict[str, Handler] = {
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,
     "input_audio_buffer.committed": _committed,
+    "input_audio_buffer.cleared": _cleared,
     "input_audio_buffer.timeout_triggered": _timeout_triggered,
     "conversation.item.added": _item,
     "conversation.item.created": _item,
