@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ JSONRPC: Schema = {"type": "string", "const": "2.0"}
 FACTS = {"invalid_params": ("path",), "agent_invalid": ("path", "file"), "internal": ("logId",)}
 
 # One entry of a docstring's `Args:`, its continuation lines indented deeper than its name.
-_ARG = re.compile(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", re.MULTILINE)
+_ARG = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 def components_of(structs: Iterable[type[Struct]], template: str) -> dict[str, Schema]:
@@ -58,11 +59,12 @@ def _plain(value: Any) -> Any:
 
 def _describe_from_args(schema: Schema) -> None:
     """Moves the `Args:` of a struct's docstring to the members that they tell of."""
-    description, _, args = schema.get("description", "").partition("\n\n    Args:\n")
-    if args:
-        schema["description"] = description
-        for name, text in _ARG.findall(args):
-            schema["properties"][name]["description"] = " ".join(text.split())
+    # Python 3.13 takes the indentation off docstrings by itself, earlier ones don't.
+    description, _, args = inspect.cleandoc(schema.get("description", "")).partition("\n\nArgs:\n")
+    if description:
+        schema["description"] = " ".join(description.split())
+    for name, text in _ARG.findall(args):
+        schema["properties"][name]["description"] = " ".join(text.split())
 
 
 def describe_members(params: Schema) -> list[Schema]:
