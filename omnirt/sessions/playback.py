@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MAX_PARTS = 512
-"""Finished parts beyond this are forgotten, the oldest first; a talk of hours keeps bounded memory."""
+MAX_PARTS = 128
+"""Finished parts beyond this are forgotten, the oldest first: memory stays bounded, and an interrupt quick."""
 
 
 @dataclass
