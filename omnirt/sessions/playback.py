@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_PARTS = 128
-"""Finished parts beyond this are forgotten, the oldest first: memory stays bounded, and an interrupt quick."""
+"""Finished parts beyond this are forgotten, the oldest first: memory is bounded, and an interrupt quick."""
 
 
 @dataclass
