@@ -209,13 +209,13 @@ class Connection(_Strict, frozen=True):
 class Script(_Strict, frozen=True):
     """A whole script. Turns that no rule fits are answered by the small talk.
 
-    `answers` says what a response answers when several turns wait: the earliest of them, so that as many
-    responses as turns give the answers in order, or all of them as one turn.
+    `answers` says what a response answers when several turns wait: all of them as one turn, as a model does, or
+    the earliest of them, so that as many responses as turns give the answers in order.
     """
 
     name: str = ""
     latency_ms: Ms = 0
-    answers: Literal["each", "all"] = "each"
+    answers: Literal["each", "all"] = "all"
     hears: list[str | Unheard] = []
     rules: list[Rule] = []
     faults: list[Fault] = []

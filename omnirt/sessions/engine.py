@@ -206,6 +206,7 @@ class Engine:
         while True:
             event = await self._upward.get()
             await self.link.send_event(event)
+            self._upward.task_done()
 
     # -- what the host sends -----------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ class Engine:
             self.talk.turns.commit_sent(event_id, now)
             self.talk.speech_ended_at = now
             self.talk.pump(now)
-            self.carry_out()
+            await self._carry_up()
 
     async def _events(self, entry: EventsEntry) -> None:
         for event in entry.events:
@@ -251,7 +252,12 @@ class Engine:
             await self.link.send_event(event)
         if entry.ask:
             self.talk.ask(time.monotonic(), entry.instructions)
-            self.carry_out()
+            await self._carry_up()
+
+    async def _carry_up(self) -> None:
+        """Carry out, and let it go upstream before the next input: a response answers what came before it."""
+        self.carry_out()
+        await self._upward.join()
 
     async def _wait_for_idle(self, entry: WaitEntry) -> None:
         reply = entry.reply

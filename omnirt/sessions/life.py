@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import anyio
+
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartResult, SessionStopResult, SessionWaitResult
 from omnirt.protocol.types import AudioFileInfo, CloseReason, ErrorInfo
@@ -101,25 +103,48 @@ class Life:
                 self._settle(self.run, [], 0, lambda: OmnirtError("internal", _FAULT.message))
 
     async def _open_and_keep(self) -> None:
-        run = self.run
-        opening = asyncio.ensure_future(run.open())
-        ending = asyncio.ensure_future(self._ending.wait())
         self.started.add_done_callback(lambda started: self.end("stopped") if started.cancelled() else None)
-        await asyncio.wait({opening, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if not opening.done():
-            opening.cancel()
-            await asyncio.wait({opening})
-        if opening.cancelled() or opening.exception() is not None or self.started.cancelled():
-            await self._fail(run, None if opening.cancelled() else opening.exception())
-            ending.cancel()
+        result, problem = await self._open()
+        if result is None or self.started.cancelled():
+            await self._fail(self.run, problem)
             return
-        if not self.started.done():
-            self.started.set_result(opening.result())
+        self.started.set_result(result)
         self.inbox.open()
-        tasks = run.start_tasks(self.inbox)
-        await asyncio.wait({ending, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        await self._close(run, tasks)
-        ending.cancel()
+        await self._keep()
+        await self._close(self.run)
+
+    async def _open(self) -> tuple[SessionStartResult | None, Exception | None]:
+        """The result of opening the run, or why there is none; neither when the start was called off."""
+        result: SessionStartResult | None = None
+        problem: Exception | None = None
+        async with anyio.create_task_group() as group:
+
+            async def call_off() -> None:
+                await self._ending.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(call_off)
+            try:
+                result = await self.run.open()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the reply to the start
+                problem = error
+            group.cancel_scope.cancel()
+        return result, problem
+
+    async def _keep(self) -> None:
+        """Carry inputs and events until there is a reason to end."""
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self.run.work, self.inbox)
+                await self._ending.wait()
+                group.cancel_scope.cancel()
+        except* Exception as failures:
+            # Mostly the connection went away under a send, and its watcher is about to say so.
+            with anyio.move_on_after(1):
+                await self._ending.wait()
+            if self._end is None:
+                log.error("session %s failed", self.run.talk.run.session_id, exc_info=failures)
+                self.end("error", _FAULT)
 
     async def _fail(self, run: Run, problem: BaseException | None) -> None:
         """The session never came to life: nothing of it stays, and everyone is told why."""
@@ -146,37 +171,20 @@ class Life:
 
         self._settle(run, [], 0, input_error)
 
-    async def _close(self, run: Run, tasks: list[asyncio.Task[None]]) -> None:
+    async def _close(self, run: Run) -> None:
         """End everything in order; each step is bounded."""
-        await self._explain_end(tasks)
-        assert self._end is not None, "the end was explained"
+        assert self._end is not None, "it is the end"
         reason, error = self._end
         run.closing(error)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=1)
         await _attempt(run.close_link(), None)
         duration_ms, files = await _attempt(run.finish(reason, error), (0, []))
-        try:
+        with anyio.move_on_after(FLUSH_S) as limit:
             # What waits for the end is answered behind `realtime.closed`, unless the host does not read.
-            async with asyncio.timeout(FLUSH_S):
-                await self._sink.flushed()
-        except TimeoutError:
+            await self._sink.flushed()
+        if limit.cancelled_caught:
             log.warning("the host of session %s does not read its events", run.talk.run.session_id)
         closing = "The session ended before this input went upstream."
         self._settle(run, files, duration_ms, lambda: OmnirtError("session_state", closing))
-
-    async def _explain_end(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Find the reason when a task of ours ended first: mostly the connection went away under a send."""
-        failed = next((t.exception() for t in tasks if t.done() and not t.cancelled()), None)
-        if self._end is not None or failed is None:
-            return
-        try:
-            async with asyncio.timeout(1):
-                await self._ending.wait()
-        except TimeoutError:
-            log.error("session %s failed", self.run.talk.run.session_id, exc_info=failed)
-            self.end("error", _FAULT)
 
     def _settle(
         self, run: Run, files: list[AudioFile], duration_ms: int, input_error: Callable[[], Exception]

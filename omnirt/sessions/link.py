@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import msgspec
 
 from omnirt.errors import OmnirtError
@@ -106,7 +107,6 @@ class ProviderLink:
         self._watcher = watcher
         self._model = WatchedModel(watcher)
         self._session: Any = None
-        self._drain: asyncio.Task[None] | None = None
 
     async def open(self, agent: RealtimeAgent[Any], endpoint: Endpoint, settings: Mapping[str, Any]) -> None:
         """Connect and send the settings; the provider's answer comes to the watcher.
@@ -135,7 +135,6 @@ class ProviderLink:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a connection can raise is explained in one place
             raise explain(error, endpoint) from None
-        self._drain = asyncio.create_task(self._drain_events(), name="omnirt-sdk-events")
 
     async def send_audio(self, data: bytes) -> None:
         """Append audio to the provider's input buffer."""
@@ -151,21 +150,20 @@ class ProviderLink:
 
     async def close(self) -> None:
         """Close within bounds, whatever the peer does."""
-        if self._drain is not None:
-            self._drain.cancel()
-            await asyncio.wait({self._drain}, timeout=CLOSE_S)
-        if self._session is not None:
-            closing = asyncio.ensure_future(self._session.close())
-            done, _ = await asyncio.wait({closing}, timeout=CLOSE_S)
-            if not done:
+        if self._session is None:
+            return
+        try:
+            with anyio.move_on_after(CLOSE_S, shield=True) as limit:
+                await self._session.close()
+            if limit.cancelled_caught:
                 self._model.abort()
-                await asyncio.wait({closing}, timeout=CLOSE_S)
-            if closing.done() and not closing.cancelled() and closing.exception() is not None:
-                log.debug("closing the connection: %s", type(closing.exception()).__name__)
-            closing.cancel()
+                with anyio.move_on_after(CLOSE_S, shield=True):
+                    await self._session.close()
+        except Exception as error:  # noqa: BLE001 - the connection is gone in any case
+            log.debug("closing the connection: %s", type(error).__name__)
 
-    async def _drain_events(self) -> None:
-        # The SDK's queue has no bound. All we use of it came by other ways already; its errors are logged.
+    async def drain(self) -> None:
+        """Keep the SDK's unbounded queue empty; all we use of it came by other ways already."""
         failure: Exception | None = None
         try:
             async for event in self._session:

@@ -104,7 +104,9 @@ def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services:
     spec = resolve_agent(agent, services)
     override = check_realtime(options.realtime, _REALTIME)
     settings = merge_realtime(spec.realtime(), override)
-    endpoint = resolve(options.settings or {}, services.config(), services.environ, settings.get("model_name"))
+    endpoint = resolve(
+        options.settings or {}, services.config(), services.environ, settings.get("model_name")
+    )
     realtime = effective_realtime(settings, endpoint.model)
     _check_rate("inputAudio", options.input_rate, realtime.input.sample_rate)
     _check_rate("outputAudio", options.output_rate, realtime.output.sample_rate)

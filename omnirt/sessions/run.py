@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import anyio
 import msgspec
 
 from omnirt.errors import OmnirtError
@@ -162,13 +163,13 @@ class Run:
             ),
         )
 
-    def start_tasks(self, box: Inbox) -> list[asyncio.Task[None]]:
-        """The tasks that carry inputs and events upstream, and the one that watches the clock."""
-        return [
-            asyncio.create_task(self._engine.pump(box), name="omnirt-inputs"),
-            asyncio.create_task(self._engine.send_loop(), name="omnirt-upward"),
-            asyncio.create_task(self._engine.watch(), name="omnirt-watch"),
-        ]
+    async def work(self, box: Inbox) -> None:
+        """Carry inputs and events upstream and watch the clock, until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._engine.pump, box)
+            group.start_soon(self._engine.send_loop)
+            group.start_soon(self._engine.watch)
+            group.start_soon(self._link.drain)
 
     # -- while it is live --------------------------------------------------------------------------------
 

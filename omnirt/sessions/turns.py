@@ -55,6 +55,7 @@ class Turns:
     _counter: int = 0
     _speech_deadline: float = 0.0
     _owed_until: float = 0.0
+    _commit_until: float = 0.0
     _vad_item: str = ""
     _commits: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_COMMITS))
     _vad_committed_at: float | None = None
@@ -78,6 +79,9 @@ class Turns:
         if self.active or self.in_flight is not None or self._blocked_at is not None or not self.asks:
             return None
         ask = self.asks.popleft()
+        while ask.instructions is None and self.asks and self.asks[0].instructions is None:
+            # One response answers all that came in meanwhile: a second one would have nothing to say.
+            self.asks.popleft()
         ask.event_id, ask.sent_at = self.event_id("create"), now
         self.in_flight = ask
         return ask
@@ -113,11 +117,13 @@ class Turns:
                     self._blocked_at = now
             return busy
         if event_id in self._commits:
-            self._commits.remove(event_id)
-            self._owed_until = 0.0
-            # The provider's own turn detection was quicker: its turn is being answered already.
-            quicker = self._vad_committed_at is not None and now - self._vad_committed_at < VAD_RESPONSE_S
-            return code == "input_audio_buffer_commit_empty" and quicker
+            detected = self._was_detected(self._commits[event_id])
+            self._commit_over(event_id)
+            if code != "input_audio_buffer_commit_empty" or not detected:
+                return False
+            if not self.creates_response:
+                self.ask(now)
+            return True
         return event_id.startswith(("omnirt_cancel_", "omnirt_truncate_"))
 
     def _refused_ask(self, event_id: str) -> Ask | None:
@@ -141,8 +147,8 @@ class Turns:
         self._speech_deadline = 0.0
         if self.server_vad:
             # Its own detection may commit first: only the provider's answer tells whose turn this becomes.
-            self._commits.append(event_id)
-            self._owed_until = now + VAD_RESPONSE_S
+            self._commits[event_id] = now
+            self._commit_until = now + VAD_RESPONSE_S
         else:
             self.ask(now)
 
@@ -153,6 +159,7 @@ class Turns:
     def speech_started(self) -> None:
         """`input_audio_buffer.speech_started`."""
         self.user_speaking = True
+        self._vad_committed_at = None
 
     def speech_stopped(self, item_id: str, now: float) -> None:
         """`input_audio_buffer.speech_stopped`: from here on the provider owes a response."""
@@ -167,9 +174,20 @@ class Turns:
         if item_id and item_id == self._vad_item:
             self._vad_committed_at = now
         elif self._commits:
-            self._commits.popleft()
-            self._owed_until = 0.0
-            self.ask(now)
+            event_id, sent_at = next(iter(self._commits.items()))
+            self._commit_over(event_id)
+            if not (self.creates_response and self._was_detected(sent_at)):
+                self.ask(now)
+
+    def _was_detected(self, commit_sent_at: float) -> bool:
+        """Whether the provider's own detection had ended the turn that a commit meant, and nobody spoke since."""
+        at = self._vad_committed_at
+        return at is not None and at > commit_sent_at - SPEECH_REPORT_S
+
+    def _commit_over(self, event_id: str) -> None:
+        del self._commits[event_id]
+        if not self._commits:
+            self._commit_until = 0.0
 
     def tool_called(self, tool_call_id: str, response_id: str) -> None:
         """The model called a tool in a response."""
@@ -227,4 +245,4 @@ class Turns:
 
     def idle_after(self) -> float:
         """The time until which the provider may still begin something by itself."""
-        return max(self._speech_deadline, self._owed_until)
+        return max(self._speech_deadline, self._owed_until, self._commit_until)

@@ -55,8 +55,8 @@ def test_every_event_has_an_id_of_its_own() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_texts_in_a_row_are_answered_in_order() -> None:
-    talk = Talk()
+def test_texts_in_a_row_can_be_answered_one_by_one_in_order() -> None:
+    talk = Talk({"answers": "each"})
     talk.say("Hello", respond=False)
     talk.say("Tell me a story", respond=False)
     talk.say("Goodbye", respond=False)
@@ -66,8 +66,8 @@ def test_texts_in_a_row_are_answered_in_order() -> None:
     assert answers == ["Hello th", "Once upo", "Goodbye,"]
 
 
-def test_all_that_waits_can_be_answered_as_one_turn() -> None:
-    talk = Talk({"answers": "all", "rules": [{"match": "/^hello\nthanks$/", "do": [{"say": "done"}]}]})
+def test_all_that_waits_is_answered_as_one_turn() -> None:
+    talk = Talk({"rules": [{"match": "/^hello\nthanks$/", "do": [{"say": "done"}]}]})
     talk.say("Hello", respond=False)
     assert talk.answer("Thanks") == "That is done."
     assert talk.answer("Thanks") == "You are welcome."
