@@ -19,7 +19,7 @@ from tests.support.transcripts import Mode, Transcript, load, play
 FOLDER = Path(__file__).parents[1] / "transcripts"
 TRANSCRIPTS = {path.stem: load(path) for path in sorted(FOLDER.glob("*.jsonl"))}
 FULL = {"text"}
-"""A session takes seconds to start, so of those with one only this is played in every framing in every way."""
+"""A session takes seconds to start: of those with one, these are played in every way and framing."""
 
 
 def ways(name: str, transcript: Transcript) -> Iterator[tuple[Mode, Framing]]:

@@ -19,7 +19,7 @@ Mode = Literal["interactive", "bytes", "whole"]
 MODES: tuple[Mode, ...] = ("interactive", "bytes", "whole")
 FRAMINGS: tuple[Framing, ...] = ("lines", "headers")
 
-PLAY_TIMEOUT_S = 60.0
+PLAY_TIMEOUT_S = 90.0
 """For a whole transcript on a busy machine; each of them takes a few seconds."""
 
 
