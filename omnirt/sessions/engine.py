@@ -117,7 +117,7 @@ class Engine:
         message = f"The provider closed the connection ({words}{': ' + reason if reason else ''})."
         message = self.talk.mask(message)
         if not self.handshake.done:
-            self.handshake.fail(OmnirtError("provider_unreachable", message))
+            self.handshake.closed(code, reason, OmnirtError("provider_unreachable", message))
             return
         expired = self._expired or "expired" in reason.lower()
         self._ended(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,6 +30,9 @@ COMPATIBLE_UPDATE_S = 2.0
 """A compatible server that sent `session.created` need not answer the settings (the same)."""
 CLOSE_S = 1.0
 """An unresponsive peer holds a close for 10 to 20 s; after this the socket is dropped."""
+
+_REFUSING_CODES = frozenset({1008, 3000, 4001})
+"""Close codes of a policy, of an unauthorized client, and what servers made up for it before there was one."""
 
 
 class Handshake:
@@ -60,6 +64,12 @@ class Handshake:
             case "error":
                 error = event.get("error")
                 self.fail(self._explain(error if isinstance(error, Mapping) else {}))
+
+    def closed(self, code: int | None, reason: str, error: OmnirtError) -> None:
+        """The connection went away; some servers refuse a key by the close alone."""
+        if code in _REFUSING_CODES and re.search(r"(?i)api.?key|auth", reason):
+            error = self._explain({"code": "invalid_api_key", "message": reason})
+        self.fail(error)
 
     def fail(self, error: OmnirtError) -> None:
         """The provider refused, or the connection went away."""
