@@ -378,3 +378,32 @@ class TestAnErrorThatQuotesTheKey:
             assert "may not do this" in told.message
             assert KEY not in repr(told)
             await events.stop()
+
+
+class TestAKeyRefusedByAClose:
+    """Some servers let everyone in and close at once when the key is wrong: connected, then an exception."""
+
+    @driven
+    async def test_bare_it_was_a_success_before(self) -> None:
+        from websockets.exceptions import ConnectionClosedError
+
+        async with Provider.open(answers=False) as provider, bare_talk(provider.url) as session:
+            events = Heard(session.__aiter__())
+            await provider.expect("session.update")
+            await provider.close(1008, "invalid_api_key")
+            assert isinstance(await events.end(), ConnectionClosedError)
+
+    @driven
+    async def test_omnirt_tells_it_as_such(self, tmp_path: Path) -> None:
+        async with Provider.open(answers=False) as provider:
+
+            async def refuse() -> None:
+                await provider.expect("session.update")
+                await provider.close(1008, "invalid_api_key")
+
+            refusing = asyncio.create_task(refuse())
+            with pytest.raises(OmnirtError) as failed:
+                async with omnirt_talk(tmp_path, provider.url):
+                    pass
+            await refusing
+        assert failed.value.kind == "auth_failed"

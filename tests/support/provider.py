@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request
 
 Json = dict[str, Any]
@@ -123,11 +124,16 @@ class Provider:
             self._changed.notify_all()
         if self._answers:
             await self.send({"type": "session.created", "event_id": "e0", "session": self._session})
-        async for message in connection:
-            event: Json = json.loads(message)
-            if self._answers and event["type"] == "session.update":
-                self._session |= {k: value for k, value in event["session"].items() if value is not None}
-                await self.send({"type": "session.updated", "event_id": "e1", "session": self._session})
-            async with self._changed:
-                self.received.append(event)
-                self._changed.notify_all()
+        try:
+            async for message in connection:
+                await self._take(json.loads(message))
+        except ConnectionClosed:
+            pass  # by the test, or by the client
+
+    async def _take(self, event: Json) -> None:
+        if self._answers and event["type"] == "session.update":
+            self._session |= {k: value for k, value in event["session"].items() if value is not None}
+            await self.send({"type": "session.updated", "event_id": "e1", "session": self._session})
+        async with self._changed:
+            self.received.append(event)
+            self._changed.notify_all()
