@@ -57,7 +57,8 @@ class Turns:
     _owed_until: float = 0.0
     _commit_until: float = 0.0
     _vad_item: str = ""
-    _commits: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_COMMITS))
+    _commits: dict[str, float] = field(default_factory=dict)
+    """Commits that the provider has not answered: event id → when it was sent."""
     _vad_committed_at: float | None = None
     _answered: tuple[str, Ask] | None = None
     """The response that seemed to answer an ask; an error for it may still tell otherwise."""
@@ -148,6 +149,8 @@ class Turns:
         if self.server_vad:
             # Its own detection may commit first: only the provider's answer tells whose turn this becomes.
             self._commits[event_id] = now
+            if len(self._commits) > MAX_COMMITS:
+                del self._commits[next(iter(self._commits))]
             self._commit_until = now + VAD_RESPONSE_S
         else:
             self.ask(now)
@@ -180,7 +183,7 @@ class Turns:
                 self.ask(now)
 
     def _was_detected(self, commit_sent_at: float) -> bool:
-        """Whether the provider's own detection had ended the turn that a commit meant, and nobody spoke since."""
+        """Whether the provider itself had ended the turn that a commit meant, and nobody spoke since."""
         at = self._vad_committed_at
         return at is not None and at > commit_sent_at - SPEECH_REPORT_S
 

@@ -208,3 +208,10 @@ async def test_g711_speech_is_heard(host: Host) -> None:
     assert abs(result["acceptedMs"] - 4060) <= 1
     await talk.event("inputSpeechEnd")
     assert [r["text"] for r in (await talk.ask("wait"))["responses"]] == ["I heard you."]
+
+
+async def test_commit_asks_where_the_provider_detects_turns_but_answers_none(host: Host) -> None:
+    detection = {"type": "server_vad", "silence_duration_ms": 300, "create_response": False}
+    talk = await host.start(realtime={"turn_detection": detection}, script=says("heard"))
+    await talk.say(utterance("weather") + silence(500), commit=True)
+    assert [r["text"] for r in (await talk.ask("wait"))["responses"]] == ["I heard you."]
