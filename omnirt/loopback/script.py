@@ -209,8 +209,8 @@ class Connection(_Strict, frozen=True):
 class Script(_Strict, frozen=True):
     """A whole script. Turns that no rule fits are answered by the small talk.
 
-    `answers` says what a response answers when several turns wait: all of them as one turn, as a model does, or
-    the earliest of them, so that as many responses as turns give the answers in order.
+    `answers` says what a response answers when several turns wait: all of them as one turn, as a model does,
+    or the earliest of them, so that as many responses as turns give the answers in order.
     """
 
     name: str = ""
