@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from omnirt.protocol import events as ev
-from omnirt.protocol.types import Event
-from omnirt.sessions.session import RealtimeSession
 from tests.support.daemon import driven
-from tests.support.provider import Provider
-from tests.support.provider_events import audio, created, done, event, item_added, message, speech_started
-from tests.support.talks import Heard, bare_talk, of, of_type, omnirt_talk
-
-LONG_MS = 10_000
-
-
-@asynccontextmanager
-async def bare(**config: Any) -> AsyncIterator[tuple[Provider, Any, Heard[Any]]]:
-    """A bare session whose events are read."""
-    async with Provider.open() as provider, bare_talk(provider.url, **config) as session:
-        events: Heard[Any] = Heard(session.__aiter__())
-        await events.first(lambda e: "session.updated" in repr(e))
-        yield provider, session, events
-        await events.stop()
-
-
-@asynccontextmanager
-async def ours(
-    folder: Path, realtime: Mapping[str, Any] | None = None
-) -> AsyncIterator[tuple[Provider, RealtimeSession, Heard[Event]]]:
-    """An omnirt session whose events are read."""
-    async with Provider.open() as provider, omnirt_talk(folder, provider.url, realtime=realtime) as session:
-        events: Heard[Event] = Heard(session.stream_events())
-        yield provider, session, events
-        await events.stop()
-
-
-async def settled(provider: Provider, session: Any) -> None:
-    """Return when the provider has all that the client sent before this."""
-    if isinstance(session, RealtimeSession):
-        await session.send_text("mark", respond=False)
-    else:
-        await session.send_message("mark")
-    await provider.expect("conversation.item.create")
+from tests.support.provider_events import audio, created, done, event, speech_started
+from tests.support.read_talks import LONG_MS, bare, ours, settled
+from tests.support.talks import of, of_type
 
 
 class TestTheResponseRunsOn:
@@ -71,28 +34,6 @@ class TestTheResponseRunsOn:
             await events.first(of(ev.RealtimeAudio))
             assert (await session.interrupt()).interrupted
             assert (await provider.expect("response.cancel"))["response_id"] == "r1"
-            await provider.send(audio("r1", "i1", 100), done("r1", "cancelled"))
-            await events.first(of(ev.RealtimeResponseEnd))
-            kinds = [type(e) for e in events.events]
-            assert ev.RealtimeAudio not in kinds[kinds.index(ev.RealtimeAudioInterrupted) :]
-
-
-class TestLateAudioAfterSpeech:
-    """After the user began to speak, audio of the interrupted response is passed on if it still comes."""
-
-    @driven
-    async def test_bare_it_is_passed_on(self) -> None:
-        async with bare() as (provider, _, events):
-            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
-            await provider.send(audio("r1", "i1", 100), done("r1", "cancelled"))
-            await events.first(of_type("agent_end"))
-            kinds = [e.type for e in events.events]
-            assert "audio" in kinds[kinds.index("audio_interrupted") :]
-
-    @driven
-    async def test_omnirt_drops_it(self, tmp_path: Path) -> None:
-        async with ours(tmp_path) as (provider, _, events):
-            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
             await provider.send(audio("r1", "i1", 100), done("r1", "cancelled"))
             await events.first(of(ev.RealtimeResponseEnd))
             kinds = [type(e) for e in events.events]
@@ -247,82 +188,3 @@ class TestACutAtZero:
             await settled(provider, session)
             assert result.interrupted is False
             assert "conversation.item.truncate" not in provider.types()
-
-
-class TestLongAfterPlaying:
-    """An interruption is told, although the player was through with everything."""
-
-    @driven
-    async def test_bare_it_is_told(self) -> None:
-        from agents.realtime import RealtimePlaybackTracker
-
-        tracker = RealtimePlaybackTracker()
-        async with bare(playback_tracker=tracker) as (provider, _, events):
-            await provider.send(created("r1"), audio("r1", "i1", 300), done("r1"))
-            await events.first(of_type("agent_end"))
-            tracker.on_play_ms("i1", 0, 300)
-            await provider.send(speech_started("u1"))
-            await events.first(of_type("audio_interrupted"))
-
-    @driven
-    async def test_omnirt_tells_none(self, tmp_path: Path) -> None:
-        async with ours(tmp_path) as (provider, session, events):
-            await provider.send(created("r1"), audio("r1", "i1", 300), done("r1"))
-            await events.first(of(ev.RealtimeResponseEnd))
-            session.playback("i1", 0, 300)
-            await provider.send(speech_started("u1"))
-            await events.first(of(ev.RealtimeInputSpeechStart))
-            assert not any(isinstance(e, ev.RealtimeAudioInterrupted) for e in events.events)
-            assert not (await session.interrupt()).interrupted
-
-
-class TestSpeechThatShallNotInterrupt:
-    """With `interrupt_response: false` the SDK cuts and cancels all the same."""
-
-    SETTINGS: dict[str, Any] = {  # noqa: RUF012 - a constant
-        "turn_detection": {"type": "server_vad", "interrupt_response": False}
-    }
-
-    @driven
-    async def test_bare_the_response_is_cancelled(self) -> None:
-        async with bare(settings=self.SETTINGS) as (provider, _, events):
-            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
-            await events.first(of_type("audio_interrupted"))
-            await provider.expect("conversation.item.truncate")
-            await provider.expect("response.cancel")
-
-    @driven
-    async def test_omnirt_lets_it_speak(self, tmp_path: Path) -> None:
-        async with ours(tmp_path, self.SETTINGS) as (provider, session, events):
-            await provider.send(created("r1"), audio("r1", "i1", LONG_MS), speech_started("u1"))
-            await events.first(of(ev.RealtimeInputSpeechStart))
-            await provider.send(audio("r1", "i1", 100), done("r1"))
-            await events.first(of(ev.RealtimeResponseEnd))
-            await settled(provider, session)
-            assert len([e for e in events.events if isinstance(e, ev.RealtimeAudio)]) == 2
-            assert not {"conversation.item.truncate", "response.cancel"} & set(provider.types())
-
-
-class TestAskingForTheItemBack:
-    """After each truncation and transcription the SDK asks for an item, which may pass the frame limit."""
-
-    EVENTS = (
-        created("r1"),
-        item_added(message("i1", "assistant")),
-        audio("r1", "i1", LONG_MS),
-        event("conversation.item.truncated", item_id="i1", content_index=0, audio_end_ms=100),
-    )
-
-    @driven
-    async def test_bare_it_asks(self) -> None:
-        async with bare() as (provider, _, _events):
-            await provider.send(*self.EVENTS)
-            await provider.expect("conversation.item.retrieve")
-
-    @driven
-    async def test_omnirt_does_not(self, tmp_path: Path) -> None:
-        async with ours(tmp_path) as (provider, session, events):
-            await provider.send(*self.EVENTS, done("r1"))
-            await events.first(of(ev.RealtimeResponseEnd))
-            await settled(provider, session)
-            assert "conversation.item.retrieve" not in provider.types()
