@@ -23,6 +23,7 @@ from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
 from omnirt.sessions.link import Handshake, ProviderLink
 from omnirt.sessions.outputs import Interruption, Upward
+from omnirt.sessions.reading import is_shallow
 from omnirt.sessions.signal import Signal
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner
@@ -86,7 +87,8 @@ class Engine:
         """Every event of the provider, at once and in order."""
         now = time.monotonic()
         if self._raw:
-            self.talk.emit(ev.RealtimeRaw, now, event=event)
+            whole = event if is_shallow(event) else {"type": event.get("type")}
+            self.talk.emit(ev.RealtimeRaw, now, event=whole)
         if event.get("type") == "response.output_audio.delta":
             return  # comes decoded, next
         if event.get("type") == "error":

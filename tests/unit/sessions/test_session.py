@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import wave
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol import events as ev
+from omnirt.protocol import events as ev, jsonrpc
 from omnirt.protocol.calls import ToolCallParams, ToolCallResult
 from omnirt.protocol.methods import SessionWaitResult
 from omnirt.protocol.pending import CallFailed
@@ -20,8 +21,11 @@ from omnirt.protocol.types import Event
 from omnirt.sessions import RealtimeSession
 from omnirt.sessions.services import Services
 from omnirt.storage import AudioStorage
+from tests.support import provider_events as pe
 from tests.support.daemon import driven
+from tests.support.provider import Provider
 from tests.support.talks import AGENT, WAIT_S, Heard, heard_all, of, omnirt_talk, simulated
+from tests.unit.sessions.helpers import spoken
 
 WEATHER = {
     "name": "weather",
@@ -346,3 +350,35 @@ async def test_whatever_breaks_everyone_who_waits_is_answered(tmp_path: Path) ->
     ended = await asyncio.wait_for(session.stop(), WAIT_S)
     assert ended.reason == "error"
     await services.close()
+
+
+@driven
+async def test_a_provider_that_sends_anything_at_all_breaks_nothing(tmp_path: Path) -> None:
+    deep: object = {}
+    for _ in range(400):
+        deep = {"item": deep}
+    nameless = {"response_id": None, "item_id": 7, "content_index": 10**12}
+    async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url, raw=True) as session:
+        heard = Heard(session.stream_events())
+        await provider.send(
+            "no JSON",
+            "[1, 2]",
+            json.dumps({"type": "response.output_audio.delta", "delta": "%%%"}),
+            json.dumps({"type": "error", "error": deep}),
+            json.dumps(
+                {"type": "conversation.item.added", "item": {"id": "i", "type": "message", "x": deep}}
+            ),
+            json.dumps({"type": "response.done", "response": deep}),
+            json.dumps({**pe.audio("", "", 20), **nameless}),
+            pe.done("resp_1"),
+            *spoken("resp_2", "item_b", 20, "Good day"),
+        )
+        await heard.first(
+            lambda event: isinstance(event, ev.RealtimeTranscriptDone) and event.text == "Good day"
+        )
+    await heard.end()
+    assert_whole(heard.events)
+    for event in heard.events:
+        jsonrpc.encode(event)
+    assert isinstance(heard.events[-1], ev.RealtimeClosed)
+    assert heard.events[-1].reason == "stopped"
