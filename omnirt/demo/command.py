@@ -40,6 +40,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         data_dir = _data_dir(options.data_dir)
         return asyncio.run(_demo(view, data_dir, FAST if options.fast else 1.0))
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `omnirt demo | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end
+        return 1
     except OSError as error:
         print(f"omnirt demo: cannot use the data directory: {error.strerror}", file=sys.stderr)  # noqa: T201 - a command talks to its user
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TextIO
@@ -19,7 +20,10 @@ Who = Literal["host", "you", "agent", "tool", "daemon"]
 STYLES: dict[Who, str] = {
     "host": "dim", "you": "bold cyan", "agent": "bold green", "tool": "bold yellow", "daemon": "dim",
 }  # fmt: skip
+METER_STYLES = {"you": "cyan", "agent": "green"}
 METER_WIDTH = 24
+METER_EVERY_S = 0.06
+"""Quick enough for the eye, and slow enough for a terminal over a network."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class TextView:
         self._console = Console(file=out, highlight=False, soft_wrap=True)
         self._you: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
         self._agent: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
+        self._drawn_at = 0.0
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(Text(), console=self._console, transient=True, auto_refresh=False)
@@ -101,7 +106,7 @@ class TextView:
     def show(self, entry: Entry) -> None:
         """Prints the entry, with its sound below it."""
         latency = "" if entry.latency_ms is None else f"{entry.latency_ms:.0f} ms"
-        line = Text(f"{entry.at_ms / 1000:7.2f}s  ", style="dim")
+        line = Text().append(f"{entry.at_ms / 1000:7.2f}s  ", style="dim")
         line.append(f"{entry.who:<6}  ", style=STYLES[entry.who])
         line.append(f"{latency:>8}  ", style="magenta")
         line.append(
@@ -114,14 +119,16 @@ class TextView:
 
     def meter(self, you: float, agent: float, saying: str) -> None:
         """Moves both meters on by one step."""
-        if self._live is None:
+        now = time.monotonic()
+        if self._live is None or now - self._drawn_at < METER_EVERY_S:
             return
+        self._drawn_at = now
         self._you.append(you)
         self._agent.append(agent)
-        line = Text("          you ", style="cyan").append(bars(list(self._you), ascii_only=self._ascii))
-        line.append("  agent ", style="green").append(
-            bars(list(self._agent), ascii_only=self._ascii), style="green"
-        )
+        line = Text()
+        for name, levels in (("you", self._you), ("agent", self._agent)):
+            drawing = bars(list(levels), ascii_only=self._ascii)
+            line.append(f"  {name} {drawing}", style=METER_STYLES[name])
         room = max(0, self._console.width - line.cell_len - 4)
         line.append(f"  {self._plain(saying)[-room:] if room else ''}", style="dim")
         self._live.update(line, refresh=True)

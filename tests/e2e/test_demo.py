@@ -94,3 +94,14 @@ def test_a_data_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     taken = tmp_path / "file"
     taken.write_text("")
     assert run_demo(taken).returncode == 2
+
+
+def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "omnirt", "demo", "--fast", "--json", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        assert b"spawned" in demo.stdout.readline()
+        demo.stdout.close()
+        assert demo.wait(LIMIT_S) == 1
+        assert demo.stderr is not None
+        assert demo.stderr.read() == b""
