@@ -214,13 +214,14 @@ class Turns:
 
     def overdue(self, now: float) -> tuple[Ask | None, list[str]]:
         """What was left unanswered too long: an ask (given up here), cancelled responses (to be ended)."""
+        # The same sums as in `deadline`: whoever slept until then finds something.
         ask: Ask | None = None
-        if self.in_flight is not None and now - self.in_flight.sent_at >= CREATE_TIMEOUT_S:
+        if self.in_flight is not None and now >= self.in_flight.sent_at + CREATE_TIMEOUT_S:
             ask, self.in_flight = self.in_flight, None
-        elif self._blocked_at is not None and now - self._blocked_at >= CREATE_TIMEOUT_S:
+        elif self._blocked_at is not None and now >= self._blocked_at + CREATE_TIMEOUT_S:
             self._blocked_at = None
             ask = self.asks.popleft() if self.asks else None
-        late = [rid for rid, sent in self.cancel_sent.items() if now - sent >= CANCEL_TIMEOUT_S]
+        late = [rid for rid, sent in self.cancel_sent.items() if now >= sent + CANCEL_TIMEOUT_S]
         return ask, late
 
     def deadline(self) -> float | None:
