@@ -63,7 +63,7 @@ class Notices:
             session = self._registry.get(session_id or "")
         except OmnirtError:
             return None
-        return None if session.life.ending or not session.life.run.connected else session.life.run
+        return None if session.life.ending else session.life.run
 
     def _tell_user(self, session_id: str | None, method: str, error: OmnirtError) -> None:
         key = session_id or f"{method} {error.kind}"

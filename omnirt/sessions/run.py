@@ -198,13 +198,14 @@ class Run:
         await self._link.update_agent(graph.agents[current])
 
     def tell_error(self, error: OmnirtError, **fields: Any) -> None:
-        """A `realtime.error` that does not end the session."""
+        """A `realtime.error` that does not end the session; told once it is connected."""
         now = time.monotonic()
         path = error.facts.get("path")
         if isinstance(path, str):
             fields["path"] = path
         self.talk.error(now, error.kind, error.message, retryable=error.retryable, **fields)
-        self._engine.carry_out()
+        if self.connected:
+            self._engine.carry_out()
 
     def storage_problem(self, problem: StorageProblem) -> None:
         """Something was not stored; the voice goes on."""
