@@ -172,6 +172,20 @@ class Daemon:
         assert self._process.stdin is not None
         self._process.stdin.close()
 
+    def pause_reading(self) -> None:
+        """Leaves stdout alone from now on, as a host does that is busy."""
+        self._stdout_transport().pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+        self._stdout_transport().resume_reading()
+
+    def _stdout_transport(self) -> asyncio.ReadTransport:
+        transport = self._process._transport  # type: ignore[attr-defined] # nothing public stops the reading
+        stdout = transport.get_pipe_transport(1)
+        assert isinstance(stdout, asyncio.ReadTransport)
+        return stdout
+
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal."""
         self._process.send_signal(number)
