@@ -38,7 +38,7 @@ class Daemon:
     async def spawn(cls, args: Sequence[str], framing: Framing, folder: Path) -> Daemon:
         """Starts `omnirt serve` with its data and its log in `folder`."""
         errors = folder / "stderr"
-        # Unmeasured: a daemon per transcript imports the voice SDK in half the time, and others cover the same.
+        # Unmeasured, a daemon imports the voice SDK in half the time; other tests cover the same.
         foreign = ("OMNIRT_", "OPENAI_", "COVERAGE_")
         env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         with errors.open("wb") as stderr:
