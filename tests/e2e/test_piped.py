@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.checker import check
+
 LINES = (
     '{"jsonrpc":"2.0","id":1,"method":"session.start","params":{"sessionId":"s1",'
     '"agent":{"name":"greeter","instructions":"Be brief."},"settings":{"provider":"simulator"}}}\n'
@@ -62,6 +64,11 @@ def test_the_events_have_the_shape_of_one_spoken_answer(piped: Piped) -> None:
     assert sorted(order, key=methods.index) == order
     seqs = [m["params"]["seq"] for m in piped.messages if "method" in m]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+def test_the_transcript_keeps_every_rule(piped: Piped) -> None:
+    requests = [json.loads(line) for line in LINES.splitlines()]
+    check(piped.messages, {request["id"]: request for request in requests})
 
 
 def test_the_reply_to_wait_has_the_transcript_of_the_answer(piped: Piped) -> None:

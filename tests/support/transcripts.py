@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tests.support.checker import check
 from tests.support.expectations import Expected, Mismatch, Order
 from tests.support.patterns import Json, Names, fill, refers_back
 from tests.support.raw_daemon import Daemon, Framing
@@ -117,6 +118,7 @@ class Player:
         self._expected = [line for line in transcript.lines if isinstance(line, Expected)]
         self._changed = asyncio.Event()
         self._ended = False
+        self._seen: list[Json] = []
 
     async def run(self) -> None:
         """Plays it to the end.
@@ -144,6 +146,18 @@ class Player:
             raise Mismatch(f"the daemon ended without {missing[0].describe()}")
         if code != self._transcript.exit_code:
             raise Mismatch(f"exit code {code} instead of {self._transcript.exit_code}")
+        try:
+            check(self._seen, opted_out=self._opted_out())
+        except AssertionError as broken:
+            raise Mismatch(f"a rule of every transcript is broken: {broken}") from None
+
+    def _opted_out(self) -> list[str]:
+        for line in self._transcript.host_lines:
+            if isinstance(line.message, dict) and line.message.get("method") == "initialize":
+                params = line.message.get("params")
+                names = params.get("optOutNotifications") if isinstance(params, dict) else None
+                return [str(name) for name in names] if isinstance(names, list) else []
+        return []
 
     async def _write(self) -> None:
         above: list[Expected] = []
@@ -190,6 +204,7 @@ class Player:
         self._changed.set()
 
     def _take(self, message: Json) -> None:
+        self._seen.append(message)
         if self._order.received(message):
             return
         for expected in self._expected:
