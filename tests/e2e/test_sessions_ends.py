@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host import Host, Talk, b64, error_of, says, utterance
+from tests.support.host import Host, Talk, error_of, says
+from tests.support.speech import b64, utterance
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Message
-from tests.support.host import Host, Talk, b64, says, silence
+from tests.support.host import Host, Talk, says
+from tests.support.speech import b64, silence
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Message
-from tests.support.host import SPEED, Host, error_of, says, silence
+from tests.support.host import SPEED, Host, error_of, says
+from tests.support.speech import silence
 
 pytestmark = pytest.mark.anyio
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.daemon import Message
-from tests.support.host import (
-    SPEED,
-    Host,
-    Talk,
-    b64,
-    error_of,
-    says,
-    silence,
-    start_params,
-    utterance,
-)
+from tests.support.host import SPEED, Host, Talk, error_of, says, start_params
+from tests.support.speech import b64, silence, utterance
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Message
-from tests.support.host import Host, Talk, says, utterance
+from tests.support.host import Host, Talk, says
+from tests.support.speech import utterance
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.host import Host, Talk, b64, says, silence, utterance
+from tests.support.host import Host, Talk, says
+from tests.support.speech import b64, silence, utterance
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host import Host, Talk, b64, error_of, says, silence
+from tests.support.host import Host, Talk, error_of, says
+from tests.support.speech import b64, silence
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,6 @@ read the whole transcript.
 from __future__ import annotations
 
 import asyncio
-import base64
-import wave
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,13 +19,12 @@ from typing import Any, TypeVar
 
 from tests.support.checker import check, shown
 from tests.support.daemon import Daemon, Message
+from tests.support.speech import PCM_BYTES_PER_MS, b64
 
 WAIT_S = 30.0
 """For a busy machine; only ever used up by a failure."""
 SPEED = 20
 AGENT: Mapping[str, Any] = {"name": "greeter", "instructions": "Be brief."}
-PCM_BYTES_PER_MS = 48
-EXAMPLES = Path(__file__).parents[2] / "examples" / "audio"
 
 T = TypeVar("T")
 
@@ -283,22 +280,6 @@ def error_of(reply: Message) -> Message:
     assert "error" in reply, reply
     error = reply["error"]
     return {**error["data"], "code": error["code"], "message": error["message"]}
-
-
-def utterance(name: str) -> bytes:
-    """Recorded speech of a user, as PCM16 at 24 kHz."""
-    with wave.open(str(EXAMPLES / f"{name}.wav"), "rb") as file:
-        return file.readframes(file.getnframes())
-
-
-def silence(ms: int) -> bytes:
-    """Nothing said."""
-    return bytes(ms * PCM_BYTES_PER_MS)
-
-
-def b64(audio: bytes) -> str:
-    """As the wire has it."""
-    return base64.b64encode(audio).decode()
 
 
 def says(*texts: str) -> Message:
