@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.daemon import Message
 from tests.support.host import SPEED, Host, error_of, says
-from tests.support.speech import silence
+from tests.support.speech import b64, silence
 
 pytestmark = pytest.mark.anyio
 
@@ -211,11 +211,26 @@ async def test_a_half_open_connection_is_noticed(host: Host) -> None:
     assert (closed["reason"], closed["error"]["kind"]) == ("connectionLost", "provider_unreachable")
 
 
-async def test_a_half_open_connection_does_not_hold_up_a_stop(host: Host) -> None:
+async def test_a_provider_that_takes_nothing_holds_up_no_stop(host: Host) -> None:
     talk = await host.start(script=spoiled({"at": FIRST_TEXT, "half_open": True}))
     await talk.ask("sendText", text="Hello")
-    await talk.say(silence(20_000), 1000)
-    assert (await talk.ask("stop"))["reason"] in ("stopped", "connectionLost")
+    chunks = [talk.tell("sendAudio", audio=b64(silence(10_000))) for _ in range(11)]
+    assert "result" in await host.reply(chunks[0])
+    stop = talk.tell("stop", force=True)
+    assert (await host.reply(stop))["result"]["reason"] in ("stopped", "connectionLost")
+    for chunk in chunks:
+        await host.reply(chunk)
+
+
+async def test_a_provider_that_takes_nothing_fills_the_queue_which_says_so(host: Host) -> None:
+    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "half_open": True}))
+    await talk.ask("sendText", text="Hello")
+    chunks = [talk.tell("sendAudio", audio=b64(silence(10_000))) for _ in range(40)]
+    replies = [await host.reply(chunk) for chunk in chunks]
+    refused = [error_of(reply)["kind"] for reply in replies if "error" in reply]
+    assert set(refused) <= {"overloaded"}
+    assert refused
+    assert all(reply["result"]["acceptedMs"] == 10_000 for reply in replies if "result" in reply)
 
 
 async def test_one_sessions_fault_touches_no_other(host: Host) -> None:

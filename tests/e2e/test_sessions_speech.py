@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.host import Host, Talk, says
+from tests.support.host import SPEED, Host, Talk, says
 from tests.support.speech import b64, silence, utterance
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +172,23 @@ async def test_wait_after_speech_covers_the_response_the_provider_owes(host: Hos
     talk = await host.start(script={**says("heard"), "latency_ms": 2000})
     talk.tell("sendAudio", audio=b64(utterance("weather") + silence(500)))
     assert [r["text"] for r in (await talk.ask("wait"))["responses"]] == ["I heard you."]
+
+
+async def test_wait_gives_the_provider_time_to_report_speech(host: Host) -> None:
+    """A second, of the two that it has."""
+    late = {"faults": [{"at": {"client_event": 2}, "slow_ms": 1000 * SPEED}]}
+    talk = await host.start(script={**says("heard"), **late})
+    talk.tell("sendAudio", audio=b64(utterance("weather") + silence(500)))
+    assert [r["text"] for r in (await talk.ask("wait"))["responses"]] == ["I heard you."]
+
+
+async def test_speech_that_goes_on_ends_with_its_session(host: Host) -> None:
+    talk = await host.start()
+    await talk.say(utterance("weather")[: 1500 * 48])
+    await talk.event("inputSpeechStart")
+    await talk.ask("stop")
+    names = talk.names()
+    assert names.index("inputSpeechEnd") < names.index("closed")
 
 
 async def test_silence_is_no_turn(host: Host) -> None:
