@@ -32,7 +32,7 @@ CLOSE_S = 1.0
 """An unresponsive peer holds a close for 10 to 20 s; after this the socket is dropped."""
 
 _REFUSING_CODES = frozenset({1008, 3000, 4001})
-"""Close codes of a policy, of an unauthorized client, and what servers made up for it before there was one."""
+"""Close codes of a policy, of an unauthorized client, and what servers used before there was one."""
 
 
 class Handshake:

@@ -64,7 +64,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.connected = False
-        self.started_at = ""
+        self.started_at = _wall_time()
         self._endpoint = plan.endpoint
         self._options = options
         self._services = services
@@ -91,7 +91,7 @@ class Run:
         await self._services.sdk.load()
         self._graph = self._build(self.plan)
         self.talk.started_s = time.monotonic()
-        self.started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.started_at = _wall_time()
         self._recorder = await self._services.storage.start_run(
             self.plan.run_info(self.talk.run, self.started_at, self._options.record),
             on_problem=self.storage_problem,
@@ -244,7 +244,7 @@ class Run:
         self.talk.end_all(now)
         self._engine.carry_out()
         duration_ms = self.talk.at_ms(now)
-        ended_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        ended_at = _wall_time()
         storing = asyncio.ensure_future(self._recorder.finish(reason, ended_at, duration_ms))
         await asyncio.wait({storing}, timeout=STORE_S)
         self.talk.close(time.monotonic(), reason, error)
@@ -290,3 +290,8 @@ def _load_script(source: str | dict[str, Any]) -> Script:
         if isinstance(source, dict) and isinstance(path, str):
             error.facts["path"] = f"$.settings.simulator.script{path.removeprefix('$')}"
         raise
+
+
+def _wall_time() -> str:
+    """Now, RFC 3339 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
