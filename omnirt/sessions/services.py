@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omnirt.errors import OmnirtError
 from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.sessions.tools import HostCaller
@@ -58,7 +57,7 @@ class SdkLoader:
             if problem is None:
                 loading.set_result(None)
             else:
-                loading.set_exception(OmnirtError("internal", f"The voice SDK cannot be imported: {problem}"))
+                loading.set_exception(problem)  # a fault: the log has it, and the host the log's id
                 loading.exception()
 
         try:

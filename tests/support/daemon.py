@@ -25,7 +25,7 @@ from typing import Any, Literal, ParamSpec
 Message = dict[str, Any]
 Framing = Literal["lines", "headers"]
 
-WAIT_S = 15.0
+WAIT_S = 30.0
 """Every wait ends by then: long for a busy machine, and only ever used up by a failure."""
 
 TEST_S = 60.0
