@@ -89,7 +89,7 @@ async def test_a_cancelled_wait_lets_the_inputs_behind_it_go(host: Host) -> None
 
 
 async def test_a_wait_that_times_out_loses_no_response(host: Host) -> None:
-    talk = await host.start(script=says("heard"), speed=1)
+    talk = await host.start(script={**says("heard"), "latency_ms": 1000}, speed=1)
     await talk.ask("sendText", text="Hello")
     await talk.refused("wait", timeoutMs=1)
     assert [r["text"] for r in (await talk.ask("wait"))["responses"]] == ["I heard you."]

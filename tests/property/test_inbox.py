@@ -77,7 +77,7 @@ class Driver:
 
 
 async def drive(acts: list[str]) -> None:
-    driver = Driver()
+    driver, opened = Driver(), False
     for act in acts:
         match act:
             case "audio":
@@ -90,7 +90,8 @@ async def drive(acts: list[str]) -> None:
                 driver.put(WaitEntry(60))
             case "open":
                 driver.box.open()
-            case "pump":
+                opened = True
+            case "pump" if opened:  # nothing is carried out before the session is connected
                 await driver.pump()
             case "idle":
                 driver.idle()
