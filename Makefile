@@ -48,9 +48,10 @@ demo: $(VENV)/.runtime ## Hold a voice conversation with the daemon, offline (DE
 
 test: $(VENV)/.dev $(JS)/node_modules/.npm ## Run every test, with coverage (TEST_ARGS="-k framing" to choose)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
-	@$(BIN)/coverage combine --quiet 2>/dev/null || $(BIN)/coverage combine   # a daemon that was killed leaves half a file
-	@$(BIN)/coverage report --format=total | sed 's/^/coverage with branches: /; s/$$/ %/'
+	@code=0; $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS) || code=$$?; \
+		$(BIN)/coverage combine --quiet 2>/dev/null || $(BIN)/coverage combine; \
+		echo "coverage with branches: $$($(BIN)/coverage report --format=total) %"; exit $$code
+# (The first combine keeps quiet: a daemon that was killed leaves half a data file, which is passed over.)
 
 quick: $(VENV)/.dev ## Run the unit and property tests only, without coverage
 	@$(BIN)/pytest tests/unit tests/property $(TEST_ARGS)
