@@ -36,6 +36,8 @@ class Params(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
 
     NOT_YET: ClassVar[dict[str, str]] = {}
     """Members the protocol names that this version refuses, each with what it would do."""
+    IDLE: ClassVar[dict[str, tuple[object, ...]]] = {}
+    """Values of such members that ask for nothing, and are taken."""
 
     meta_: Any = field(default=UNSET, name="_meta")
 

@@ -90,6 +90,9 @@ def parse_settings(document: object, place: Place) -> ConnectionSettings:
 
 def _parse(document: object, place: Place) -> ConnectionSettings:
     if isinstance(document, Mapping):
+        if document.get("reconnect") is False:
+            # Nothing is reconnected in this version: that is what it asks for.
+            document = {name: value for name, value in document.items() if name != "reconnect"}
         for member, what in NOT_YET.items():
             if member in document:
                 raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")

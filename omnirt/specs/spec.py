@@ -99,6 +99,13 @@ NOT_YET: Final = {
     "approval_policy": "approvals",
 }
 """Members of a spec that the protocol names and this version refuses."""
+_IDLE: Final[dict[str, tuple[object, ...]]] = {
+    "mcp_servers": (None, []),
+    "mcp_config": (None, {}),
+    "output_guardrails": (None, []),
+    "approval_policy": (None, "reject"),
+}
+"""Values of such members that ask for nothing, and are taken."""
 
 
 def parse_spec(document: object, place: Place | None = None) -> AgentSpec:
@@ -131,10 +138,11 @@ def slug_of(name: str) -> str:
 
 
 def _refuse_not_yet(document: object, place: Place) -> None:
+    """Refuse what later versions bring; members that ask for nothing are taken out of the document."""
     if not isinstance(document, dict):
         return
     for member, what in NOT_YET.items():
-        if member in document:
+        if member in document and document.pop(member) not in _IDLE.get(member, (None,)):
             raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
     if document.get("realtime_mode", True) is False:
         raise place.at("realtime_mode").problem("Only realtime agents run here: leave `realtime_mode` out")

@@ -97,7 +97,7 @@ def test_a_name_is_all_that_is_needed() -> None:
         ),
         ({"name": "a", "handoffs": [{"nam": "b"}]}, "$.handoffs[0].nam", "did you mean `name`"),
         (
-            {"name": "a", "handoffs": [{"name": "b", "mcp_servers": []}]},
+            {"name": "a", "handoffs": [{"name": "b", "mcp_servers": [{}]}]},
             "$.handoffs[0].mcp_servers",
             "not supported yet",
         ),
@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_agent_invalid_with_its_path(document: object, path
 
 @pytest.mark.parametrize("member", NOT_YET)
 def test_what_is_not_there_yet_says_so(member: str) -> None:
-    error = problem({"name": "a", member: {}})
+    error = problem({"name": "a", member: {"x": 1}})
     assert (error.kind, error.facts["path"]) == ("agent_invalid", f"$.{member}")
     assert "not supported yet" in error.message
 
@@ -161,3 +161,18 @@ def test_a_document_nested_without_end_is_refused() -> None:
     for _ in range(3000):
         document = {"name": "a", "handoffs": [document]}
     assert problem(document).kind == "agent_invalid"
+
+
+@pytest.mark.parametrize(
+    "idle",
+    [
+        {"mcp_servers": []},
+        {"mcp_config": {}},
+        {"output_guardrails": []},
+        {"approval_policy": "reject"},
+        {"guardrail": None},
+    ],
+)
+def test_what_is_not_there_yet_and_asks_for_nothing_is_taken(idle: dict[str, object]) -> None:
+    assert parse_spec({"name": "a", **idle}) == AgentSpec(name="a")
+    assert idle, "the document of the caller stays as it was"
