@@ -134,13 +134,9 @@ class Engine:
         message = f"The voice SDK ended the session by itself ({name}); start it again."
         self._ended("error", ErrorInfo(kind="internal", message=message))
 
-    def knows_tool(self, name: str) -> bool:
-        """Whether the active agent has this tool or handoff."""
-        return name in self.agent_tools()
-
-    def on_unknown_tool(self, tool_call_id: str, name: str, arguments: str) -> str:
-        """Tell the model that there is no such tool."""
-        return self.tools.unknown(tool_call_id, name, arguments)
+    def refused_call(self, tool_call_id: str, name: str, arguments: str) -> str | None:
+        """What the model is told of a call that cannot run; None for one that can."""
+        return self.tools.refused(tool_call_id, name, arguments, self.agent_tools())
 
     def on_tool_output(self, tool_call_id: str, respond: bool) -> None:
         """A tool's output went upstream: the last one of a response asks for the next."""

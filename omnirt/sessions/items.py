@@ -6,6 +6,7 @@ No I/O and no clock: `at_ms` counts from the start of the run and comes with eac
 from __future__ import annotations
 
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -149,7 +150,9 @@ def parse_arguments(arguments: object) -> Any:
     if not isinstance(arguments, str):
         return arguments if isinstance(arguments, dict) and is_shallow(arguments) else {}
     try:
-        parsed = json.loads(arguments, parse_constant=_refuse_constant)
+        parsed = json.loads(
+            arguments, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_written
+        )
     except (ValueError, RecursionError):
         return arguments
     return parsed if isinstance(parsed, dict) and is_shallow(parsed) else arguments
@@ -199,6 +202,20 @@ def _merged_part(part: ContentPart, index: int, known: list[ContentPart]) -> Con
 
 def _text(value: object) -> str | UnsetType:
     return value if isinstance(value, str) else UNSET
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)  # too large for a reader of JSON: null is not what the model wrote
+    return number
+
+
+def _written(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(digits)  # no encoder writes it
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

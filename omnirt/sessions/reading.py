@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -19,6 +20,29 @@ def is_shallow(value: object, depth: int = MAX_DEPTH) -> bool:
         return True
     members = value.values() if isinstance(value, Mapping) else value
     return depth > 0 and all(is_shallow(member, depth - 1) for member in members)
+
+
+def is_writable_json(text: str) -> bool:
+    """Whether JSON text can be read and written again; true for what is no JSON at all.
+
+    Its strings may hold half a character (an escaped lone surrogate), which is no Unicode.
+    """
+    try:
+        text.encode()
+        value = json.loads(text)
+        if not is_shallow(value):
+            return False
+        json.dumps(value, ensure_ascii=False).encode()
+    except (RecursionError, UnicodeEncodeError):
+        return False
+    except ValueError:
+        pass
+    return True
+
+
+def writable(text: str) -> str:
+    """`text` with what is no Unicode replaced."""
+    return text.encode(errors="replace").decode()
 
 
 def dig(raw: Mapping[str, Any], *path: str) -> Any:

@@ -30,7 +30,7 @@ from agents.realtime.model_inputs import (
 )
 from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
 
-from omnirt.sessions.reading import content_index
+from omnirt.sessions.reading import content_index, writable
 from omnirt.specs.build import sdk_settings
 
 Settings: TypeAlias = RealtimeSessionModelSettings
@@ -73,11 +73,8 @@ class Watcher(Protocol):
     def on_sdk_failure(self, error: Exception | None) -> None:
         """The SDK's session ended by itself; nothing works any more."""
 
-    def knows_tool(self, name: str) -> bool:
-        """Whether the active agent has this tool or handoff."""
-
-    def on_unknown_tool(self, tool_call_id: str, name: str, arguments: str) -> str:
-        """The model called a tool that is not there; returns what it is told."""
+    def refused_call(self, tool_call_id: str, name: str, arguments: str) -> str | None:
+        """What the model is told of a call that cannot run; None for one that can."""
 
     def on_tool_output(self, tool_call_id: str, respond: bool) -> None:
         """A tool's output went upstream."""
@@ -150,12 +147,8 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
                 socket = getattr(self._inner, "_websocket", None)
                 code, reason = getattr(socket, "close_code", None), getattr(socket, "close_reason", None)
                 self._watcher.on_disconnect(code, reason or "")
-            case "function_call" if not self._watcher.knows_tool(event.name):
-                told = self._watcher.on_unknown_tool(event.call_id, event.name, event.arguments)
-                output = RealtimeModelSendToolOutput(tool_call=event, output=told, start_response=True)
-                await self.send_event(output)
             case "function_call":
-                await self._to_session(dataclasses.replace(event, call_id=self._calls.unique(event.call_id)))
+                await self._called(event)
             case kind if kind in _TO_SESSION:
                 await self._to_session(event)
 
@@ -181,6 +174,16 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         other = {name: value for name, value in event.items() if name != "type"}
         raw = RealtimeModelSendRawMessage(message={"type": event["type"], "other_data": other})
         await self._inner.send_event(raw)
+
+    async def _called(self, event: RealtimeModelToolCallEvent) -> None:
+        told = self._watcher.refused_call(event.call_id, event.name, event.arguments)
+        if told is None:
+            await self._to_session(dataclasses.replace(event, call_id=self._calls.unique(event.call_id)))
+            return
+        # The arguments may be what was refused, and the SDK reads them once more.
+        call = dataclasses.replace(event, name=writable(event.name), arguments="{}")
+        output = RealtimeModelSendToolOutput(tool_call=call, output=writable(told), start_response=True)
+        await self.send_event(output)
 
     async def _to_session(self, event: RealtimeModelEvent) -> None:
         for listener in list(self._listeners):

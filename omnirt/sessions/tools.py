@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -19,6 +19,7 @@ from omnirt.protocol.pending import CallFailed
 from omnirt.protocol.types import ErrorInfo
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.items import parse_arguments
+from omnirt.sessions.reading import is_writable_json
 from omnirt.specs.tools import ToolRequest, check_arguments
 
 log = logging.getLogger(__name__)
@@ -104,14 +105,23 @@ class ToolRunner:
             log.error("the tool %s broke: %s", request.tool_name, type(problem).__name__)
             raise OmnirtError("internal", f"The tool broke ({type(problem).__name__}).") from None
 
-    def unknown(self, tool_call_id: str, name: str, arguments_json: str) -> str:
-        """The model called what is not there; it is told so, and goes on talking."""
-        told = f"There is no tool named {name}. Answer without it."
+    def refused(
+        self, tool_call_id: str, name: str, arguments_json: str, known: Collection[str]
+    ) -> str | None:
+        """What the model is told of a call that the SDK must not get, so that it goes on talking.
+
+        None for a call that may run. Arguments that cannot be written again end the SDK's session.
+        """
+        if name not in known:
+            kind, told = "not_found", f"There is no tool named {name}. Answer without it."
+            message = f"The model called a tool that the agent does not have: {name}."
+        elif not is_writable_json(arguments_json):
+            kind, message = "invalid_params", "The arguments are nested too deeply, or are not Unicode."
+            told = f"The tool {name} failed: {message}"
+        else:
+            return None
         use = self._start(tool_call_id, name, arguments_json, self._talk.agent)
-        error = ErrorInfo(
-            kind="not_found", message=f"The model called a tool that the agent does not have: {name}."
-        )
-        self._end(use, told, "failed", error)
+        self._end(use, told, "failed", ErrorInfo(kind=kind, message=message))
         return told
 
     async def _call(self, request: ToolRequest) -> Any:

@@ -190,6 +190,30 @@ class TestAnUnknownTool:
             await events.stop()
 
 
+class TestArgumentsThatCannotBeWrittenAgain:
+    """Half a character, or nesting without end: the SDK breaks on it, and with it the session."""
+
+    ODD = ('{"b": "\\ud800"}', '{"a": ' + "[" * 2000 + "]" * 2000 + "}")
+
+    @driven
+    async def test_omnirt_tells_host_and_model(self, tmp_path: Path) -> None:
+        async with (
+            Provider.open() as provider,
+            omnirt_talk(tmp_path, provider.url, agent=HAS_LOOK, call_host=answering("seen")) as session,
+        ):
+            events: Heard[Event] = Heard(session.stream_events())
+            for number, arguments in enumerate((*self.ODD, "{}")):
+                response_id, call_id = f"r{number}", f"call_{number}"
+                call = function_call(response_id, call_id, "look", arguments)
+                await provider.send(created(response_id), call, done(response_id))
+                output = output_of(await provider.expect("conversation.item.create"))
+                assert ("failed" in output) == (arguments != "{}")
+                await provider.expect("response.create")
+            ends = [e for e in events.events if isinstance(e, ev.RealtimeToolEnd)]
+            assert [e.status for e in ends[:2]] == ["failed", "failed"]
+            await events.stop()
+
+
 def incomplete_call() -> dict[str, Any]:
     """A call as some compatible servers tell it, without the position of the item."""
     call = function_call("r1", "call_1", "look")

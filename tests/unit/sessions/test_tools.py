@@ -92,10 +92,28 @@ def test_an_output_that_is_no_json_fails_the_tool() -> None:
 
 def test_a_tool_that_is_not_there_starts_and_ends_too() -> None:
     talk = Talk()
-    told = runner(talk, None).unknown("call_9", "teleport", "{}")
+    told = runner(talk, None).refused("call_9", "teleport", "{}", {"weather"})
     [start], [end] = talk.of(ev.RealtimeToolStart), talk.of(ev.RealtimeToolEnd)
     assert (start.tool_call_id, start.tool_name) == ("call_9", "teleport")
     assert (end.output, end.status) == (told, "failed")
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"b": "\\ud800"}', '"\ud800"', '{"a": ' + "[" * 2000 + "]" * 2000 + "}"]
+)
+def test_arguments_that_cannot_be_written_again_are_refused_in_words(arguments: str) -> None:
+    talk = Talk()
+    told = runner(talk, None).refused("call_9", "weather", arguments, {"weather"})
+    assert told is not None
+    [end] = talk.of(ev.RealtimeToolEnd)
+    assert (end.output, end.status) == (told, "failed")
+    assert end.error
+    assert end.error.kind == "invalid_params"
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "[]", '{"city": "Rome \\ud83d\\ude00"}'])
+def test_what_the_tool_itself_judges_is_not_refused(arguments: str) -> None:
+    assert runner(Talk(), None).refused("call_9", "weather", arguments, {"weather"}) is None
 
 
 @driven
