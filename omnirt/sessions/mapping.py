@@ -48,6 +48,10 @@ def _session_updated(talk: Conversation, raw: Raw, now: float) -> None:
     settings: Raw = detection if isinstance(detection, Mapping) else {}
     talk.turns.creates_response = talk.turns.server_vad and settings.get("create_response") is not False
     talk.interrupts_on_speech = settings.get("interrupt_response") is not False
+    if not talk.turns.server_vad:
+        if talk.turns.user_speaking:
+            talk.emit(ev.RealtimeInputSpeechEnd, now)
+        talk.turns.detection_off()
 
 
 def _speech_started(talk: Conversation, raw: Raw, now: float) -> None:

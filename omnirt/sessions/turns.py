@@ -37,6 +37,17 @@ class Ask:
 
 
 @dataclass
+class _Commit:
+    """A commit of the host's that the provider has not answered."""
+
+    sent_at: float
+    asked: bool
+    """Whether the response was asked for with it."""
+    answered: bool = False
+    """Whether a response that the provider began by itself has ended since."""
+
+
+@dataclass
 class Turns:
     """The ledger of asked, running and owed responses of one session."""
 
@@ -57,8 +68,10 @@ class Turns:
     _owed_until: float = 0.0
     _commit_until: float = 0.0
     _vad_item: str = ""
-    _commits: dict[str, float] = field(default_factory=dict)
-    """Commits that the provider has not answered: event id → when it was sent."""
+    _commits: dict[str, _Commit] = field(default_factory=dict)
+    """By event id, in order."""
+    _own: set[str] = field(default_factory=set)
+    """Those of the active responses that the provider began by itself."""
     _vad_committed_at: float | None = None
     _answered: tuple[str, Ask] | None = None
     """The response that seemed to answer an ask; an error for it may still tell otherwise."""
@@ -94,6 +107,7 @@ class Turns:
         self._blocked_at = None
         if ask is None:
             self._owed_until = 0.0
+            self._own.add(response_id)
         else:
             self._answered = response_id, ask
         return ask
@@ -103,6 +117,10 @@ class Turns:
         self.cancel_sent.pop(response_id, None)
         self.active.pop(response_id, None)
         self._blocked_at = None
+        if response_id in self._own:
+            self._own.discard(response_id)
+            for commit in self._commits.values():
+                commit.answered = True
         if self._answered is not None and self._answered[0] == response_id:
             self._answered = None
 
@@ -118,11 +136,11 @@ class Turns:
                     self._blocked_at = now
             return busy
         if event_id in self._commits:
-            detected = self._was_detected(self._commits[event_id])
-            self._commit_over(event_id)
-            if code != "input_audio_buffer_commit_empty" or not detected:
+            commit = self._commit_over(event_id)
+            if code != "input_audio_buffer_commit_empty":
                 return False
-            if not self.creates_response:
+            # There was nothing to commit; the response is wanted all the same.
+            if not commit.asked and not self._is_answered(commit, now):
                 self.ask(now)
             return True
         return event_id.startswith(("omnirt_cancel_", "omnirt_truncate_"))
@@ -134,6 +152,8 @@ class Turns:
             return ask
         if self._answered is not None and self._answered[1].event_id == event_id:
             # The response that began meanwhile was the provider's own.
+            self._own.add(self._answered[0])
+            self._owed_until = 0.0
             ask, self._answered = self._answered[1], None
             return ask
         return None
@@ -146,14 +166,19 @@ class Turns:
     def commit_sent(self, event_id: str, now: float) -> None:
         """The host ended the turn. Without turn detection the response is asked for at once."""
         self._speech_deadline = 0.0
+        self._commits[event_id] = _Commit(now, asked=not self.server_vad)
+        if len(self._commits) > MAX_COMMITS:
+            del self._commits[next(iter(self._commits))]
         if self.server_vad:
             # Its own detection may commit first: only the provider's answer tells whose turn this becomes.
-            self._commits[event_id] = now
-            if len(self._commits) > MAX_COMMITS:
-                del self._commits[next(iter(self._commits))]
             self._commit_until = now + VAD_RESPONSE_S
         else:
             self.ask(now)
+
+    def detection_off(self) -> None:
+        """The provider detects no turns any more: it reports neither the end of speech nor new speech."""
+        self.user_speaking = False
+        self._speech_deadline = 0.0
 
     def cleared(self) -> None:
         """Uncommitted input was dropped."""
@@ -177,20 +202,27 @@ class Turns:
         if item_id and item_id == self._vad_item:
             self._vad_committed_at = now
         elif self._commits:
-            event_id, sent_at = next(iter(self._commits.items()))
-            self._commit_over(event_id)
-            if not (self.creates_response and self._was_detected(sent_at)):
+            commit = self._commit_over(next(iter(self._commits)))
+            at = self._vad_committed_at
+            # What is left of a turn just detected is its silence; later it is what the host wants heard.
+            rest = at is not None and at > commit.sent_at - SPEECH_REPORT_S
+            if not commit.asked and not (rest and self._is_answered(commit, now)):
                 self.ask(now)
 
-    def _was_detected(self, commit_sent_at: float) -> bool:
-        """Whether the provider itself had ended the turn that a commit meant, and nobody spoke since."""
-        at = self._vad_committed_at
-        return at is not None and at > commit_sent_at - SPEECH_REPORT_S
+    def _is_answered(self, commit: _Commit, now: float) -> bool:
+        """Whether the provider's own response to a turn that it detected is the one that a commit wants.
 
-    def _commit_over(self, event_id: str) -> None:
-        del self._commits[event_id]
+        It is when nobody spoke since, and the response was not over when the commit was sent.
+        """
+        if self._vad_committed_at is None or not self.creates_response:
+            return False
+        return commit.answered or bool(self._own) or now < self._owed_until
+
+    def _commit_over(self, event_id: str) -> _Commit:
+        commit = self._commits.pop(event_id)
         if not self._commits:
             self._commit_until = 0.0
+        return commit
 
     def tool_called(self, tool_call_id: str, response_id: str) -> None:
         """The model called a tool in a response."""

@@ -119,14 +119,20 @@ async def test_commit_in_the_same_request_as_its_audio(host: Host) -> None:
 
 
 @pytest.mark.parametrize("detection", ["semantic_vad", "none"])
-async def test_commit_of_nothing_is_told_and_the_talk_goes_on(host: Host, detection: str) -> None:
+async def test_commit_of_nothing_asks_for_a_response(host: Host, detection: str) -> None:
     talk = await host.start(realtime={"turn_detection": DETECTIONS.get(detection)}, script=says("heard"))
     await talk.ask("sendAudio", audio="", commit=True)
-    error = await talk.event("error")
-    assert (error["kind"], error["fatal"]) == ("provider_error", False)
-    assert error["upstream"]["code"] == "input_audio_buffer_commit_empty"
-    await talk.ask("sendText", text="Hello")
-    assert "I heard you." in [r["text"] for r in (await talk.ask("wait"))["responses"]]
+    assert [r["status"] for r in (await talk.ask("wait"))["responses"]] == ["completed"]
+    assert talk.of("error") == []
+
+
+async def test_turn_detection_turned_off_in_the_midst_of_speech_ends_it(host: Host) -> None:
+    talk = await host.start(script=says("heard"))
+    await talk.say(utterance("weather")[: 1500 * 48])
+    await talk.event("inputSpeechStart")
+    await talk.ask("update", realtime={"turn_detection": None})
+    assert await talk.ask("wait") == {"state": "idle", "responses": []}
+    assert len(talk.of("inputSpeechEnd")) == 1
 
 
 async def test_without_turn_detection_nothing_is_answered_before_the_commit(host: Host) -> None:

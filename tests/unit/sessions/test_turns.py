@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from omnirt.protocol import events as ev
@@ -21,6 +23,28 @@ BUSY = "conversation_already_has_active_response"
 
 def committed(item_id: str) -> dict[str, object]:
     return pe.event("input_audio_buffer.committed", item_id=item_id, previous_item_id=None)
+
+
+def detected(item_id: str) -> list[dict[str, object]]:
+    """A turn from its start to its end, as the provider's turn detection tells it."""
+    return [
+        pe.speech_started(item_id),
+        pe.event("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=500),
+        committed(item_id),
+    ]
+
+
+def commit(talk: Talk) -> str:
+    """The host's commit goes upstream; returns its event id."""
+    event_id = talk.core.turns.event_id("commit")
+    talk.core.turns.commit_sent(event_id, talk.now)
+    talk.core.pump(talk.now)
+    talk.collect()
+    return event_id
+
+
+def empty(event_id: str) -> dict[str, object]:
+    return pe.error("Empty", event_id=event_id, code="input_audio_buffer_commit_empty")
 
 
 class TestAsking:
@@ -179,13 +203,65 @@ class TestCommits:
         assert talk.sent == []
         assert talk.of(ev.RealtimeError) == []
 
-    def test_a_commit_of_nothing_is_told(self) -> None:
+    @pytest.mark.parametrize("detection", [True, False])
+    def test_a_commit_of_nothing_asks_once(self, detection: bool) -> None:
         talk = Talk()
-        event_id = talk.core.turns.event_id("commit")
-        talk.core.turns.commit_sent(event_id, talk.now)
-        talk.feed(pe.error("Empty", event_id=event_id, code="input_audio_buffer_commit_empty"))
+        talk.core.turns.server_vad = detection
+        event_id = commit(talk)
+        talk.feed(empty(event_id))
+        assert talk.of(ev.RealtimeError) == []
+        assert talk.sent_types() == ["response.create"]
+
+    @pytest.mark.parametrize("made_item", [True, False])
+    def test_a_commit_behind_an_answered_turn_asks(self, made_item: bool) -> None:
+        talk = Talk()
+        talk.feed(*detected("item_u"), pe.created("resp_1"), pe.done("resp_1"))
+        event_id = commit(talk)
+        talk.feed(committed("item_v") if made_item else empty(event_id))
+        assert talk.sent_types() == ["response.create"]
+        assert talk.of(ev.RealtimeError) == []
+
+    @pytest.mark.parametrize("made_item", [True, False])
+    @pytest.mark.parametrize("ended", [True, False])
+    def test_the_rest_of_a_detected_turn_is_answered_with_it(self, made_item: bool, ended: bool) -> None:
+        talk = Talk()
+        talk.feed(*detected("item_u"), pe.created("resp_1"))
+        event_id = commit(talk)
+        if ended:
+            talk.feed(pe.done("resp_1"))
+        talk.feed(committed("item_v") if made_item else empty(event_id))
+        assert talk.sent == []
+        assert talk.of(ev.RealtimeError) == []
+
+    def test_a_commit_in_the_midst_of_new_speech_asks_after_the_response_that_it_interrupts(self) -> None:
+        talk = Talk()
+        talk.feed(*detected("item_u"), pe.created("resp_1"), pe.speech_started("item_v"))
+        commit(talk)
+        talk.feed(pe.done("resp_1", "cancelled"), committed("item_v"))
+        assert talk.sent_types() == ["response.create"]
+
+    def test_another_refusal_of_a_commit_is_told(self) -> None:
+        talk = Talk()
+        talk.feed(pe.error("No", event_id=commit(talk), code="server_error"))
         assert len(talk.of(ev.RealtimeError)) == 1
         assert talk.core.turns.idle(talk.now)
+
+
+class TestDetectionTurnedOff:
+    OFF: ClassVar = pe.event("session.updated", session={"audio": {"input": {"turn_detection": None}}})
+
+    def test_speech_that_goes_on_ends(self) -> None:
+        talk = Talk()
+        talk.core.turns.audio_sent(talk.now)
+        talk.feed(pe.speech_started("item_u"), self.OFF)
+        assert len(talk.of(ev.RealtimeInputSpeechEnd)) == 1
+        assert talk.core.state == "listening"
+        assert talk.core.turns.idle(talk.now)
+
+    def test_where_nobody_speaks_nothing_is_told(self) -> None:
+        talk = Talk()
+        talk.feed(self.OFF)
+        assert talk.of(ev.RealtimeInputSpeechEnd) == []
 
 
 class TestTools:
