@@ -42,8 +42,9 @@ _DRAINED_END_S = 1.7
 _HURRIED_END_S = 3.2
 """A signal, `exit` and a host that is gone: gone in 5 s."""
 _HURRIED_FLUSH_S = 4.6
-_STALLED_S = 0.5
-"""A host that takes nothing for so long is not waited for in a hurry."""
+_STALLED_S = 1.5
+"""A host that takes nothing for so long is not waited for."""
+_HURRIED_STALLED_S = 0.5
 _SLOW_DISK_S = 0.6
 """What a slow disk may take beyond that: files that are whole matter more than the last half second."""
 _READER_CHECK_S = 0.2
@@ -86,6 +87,8 @@ class Daemon:
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self._all_read = False
+        self._working = False
 
     async def run(self) -> int:
         """Serves until the host, a signal or `end` puts an end to it; returns the exit code."""
@@ -104,6 +107,8 @@ class Daemon:
         """Ends the daemon. Every cause but the end of stdin and the host's death puts an end to draining."""
         if cause not in ("eof", "hostDead"):
             self._hurry.set()
+        if cause == "signal":
+            self._lifecycle.exited = True  # what was read and not begun is refused
         self._cause = self._cause or cause
         self._ending.set()
 
@@ -122,25 +127,58 @@ class Daemon:
         self.end("exit")
 
     def _received(self, data: bytes) -> None:
+        self._all_read = not data
+        if self._output.gone and self._both_gone():
+            return
         self._connection.receive(data)
-        if not data:
-            self.end("eof")
-        elif self._connection.must_pause:
-            self._input.pause()
-            self._queue.relieved(PAUSE_BYTES // 2, self._resume)
+        self._read_on()
 
-    def _resume(self) -> None:
-        if not self._ending.is_set():
+    def _both_gone(self) -> bool:
+        """Whether nobody reads and nothing new can come: the end, even of what is yet to be served."""
+        gone = self._output.reader_gone() and (self._all_read or self._input.writer_gone())
+        if gone:
+            self._connection.forget_rest()
+            self.end("eof")
+        return gone
+
+    def _read_on(self) -> None:
+        """Reads on when all that was read is served, a slice of it in each turn of the loop."""
+        if self._working or self._ending.is_set():
+            return
+        if self._connection.must_pause:
+            self._input.pause()
+            self._working = True
+            self._queue.relieved(PAUSE_BYTES // 2, self._work_soon)
+        elif self._connection.busy:
+            self._input.pause()
+            self._working = True
+            self._work_soon()
+        elif self._all_read:
+            self.end("eof")
+        else:
             self._input.resume()
+
+    def _work_soon(self) -> None:
+        self._loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        self._working = False
+        if not self._ending.is_set() and not self._both_gone():
+            self._connection.work()
+            self._read_on()
 
     async def _finish(self) -> int:
         """Answers what is in flight, closes the sessions, and lets the host read the rest."""
-        self._calls.close()
+        host_gone = self._cause in ("eof", "hostDead", "overrun")
+        if host_gone:
+            self._connection.forget_rest()
+            self._calls.close()
+        self._connection.refuse_rest()
         if not self._hurry.is_set():
             await self._until(self._flights.finished(), self._settings.drain_timeout)
         hurried = self._hurry.is_set()
         began = self._loop.time()
-        reason: CloseReason = "hostGone" if self._cause in ("eof", "hostDead", "overrun") else "shutdown"
+        reason: CloseReason = "hostGone" if host_gone else "shutdown"
         until = began + (_HURRIED_END_S if hurried else _DRAINED_END_S)
         self._flights.refuse(cancellable_only=True)
         await self._by(until - 0.5, self._app.close_sessions(reason))
@@ -149,10 +187,12 @@ class Daemon:
         self._flights.refuse(cancellable_only=False)
         await self._connection.finish()
         await asyncio.sleep(0)  # replies whose turn comes in this round of the loop
-        if hurried:
-            await self._flush(began + _HURRIED_FLUSH_S - self._loop.time())
-        else:
-            await self._until(self._output.drained(), self._settings.drain_timeout)
+        now = self._loop.time()
+        if not hurried:
+            await self._flush(began, now + self._settings.drain_timeout, _STALLED_S)
+            began = now = self._loop.time()
+        if self._hurry.is_set():
+            await self._flush(now, began + _HURRIED_FLUSH_S, _HURRIED_STALLED_S)
         return 1 if self._cause == "exit" and not self._lifecycle.shut_down else 0
 
     async def _until(self, done: Coroutine[None, None, None], timeout_s: float) -> None:
@@ -167,13 +207,18 @@ class Daemon:
             await asyncio.wait({waiting}, timeout=min(left, _READER_CHECK_S))
         waiting.cancel()
 
-    async def _flush(self, timeout_s: float) -> None:
-        """Lets the host read what is left, as long as it does read, in a hurry."""
-        deadline = self._loop.time() + timeout_s
-        blocks = -1
-        while self._output.blocks > blocks and self._loop.time() < deadline and not self._output.idle:
-            blocks = self._output.blocks
-            await self._until(self._output.drained(), _STALLED_S)
+    async def _flush(self, since: float, deadline: float, stalled_s: float) -> None:
+        """Lets the host read what is left, as long as it does read: now and then counts, from `since` on."""
+        taken = self._output.taken()
+        hurried = self._hurry.is_set()
+        while not self._output.idle and self._hurry.is_set() == hurried and not self._output.reader_gone():
+            now = self._loop.time()
+            if self._output.taken() != taken:
+                taken, since = self._output.taken(), now
+            left = min(deadline, since + stalled_s) - now
+            if left <= 0:
+                break
+            await self._until(self._output.drained(), min(left, _READER_CHECK_S))
 
     async def _by(self, deadline: float, work: Awaitable[None]) -> None:
         """Does `work` until then; what it raises is for the log, for the end goes on."""

@@ -92,6 +92,8 @@ class App:
         self._registry: Registry | None = None
         self._notices: Notices | None = None
         self._services_closed = False
+        self.openrpc: bytes | None = None
+        """The encoded answer to `rpc.discover`, once it was asked for."""
 
     @property
     def registry(self) -> Registry:

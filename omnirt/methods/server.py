@@ -24,9 +24,11 @@ async def shutdown(ctx: Context, params: NoParams) -> Empty:
 
 def discover(ctx: Context, params: NoParams) -> msgspec.Raw:
     """The OpenRPC document."""
-    from omnirt.protocol.schema import openrpc  # made from the tables when it is asked for
+    if ctx.app.openrpc is None:
+        from omnirt.protocol.schema import openrpc  # made from the tables when it is asked for
 
-    return msgspec.Raw(msgspec.json.encode(openrpc()))
+        ctx.app.openrpc = msgspec.json.encode(openrpc())
+    return msgspec.Raw(ctx.app.openrpc)
 
 
 def stats(ctx: Context, params: NoParams) -> ServerStatsResult:

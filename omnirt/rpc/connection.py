@@ -10,12 +10,13 @@ while `PAUSE_BYTES` of replies wait for a host that does not read, so a host may
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Generic, Protocol, TypeVar, cast
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import jsonrpc
-from omnirt.protocol.framing import FrameDecoder, FramingChoice, Problem
+from omnirt.protocol.framing import Framed, FrameDecoder, FramingChoice, Problem
 from omnirt.protocol.jsonrpc import Invalid, Request, Response
 from omnirt.protocol.methods import METHODS
 from omnirt.rpc.boundary import Handler, RequestContext, Settled, encode_reply, wire_error
@@ -28,6 +29,8 @@ MAX_IN_FLIGHT = 65_536
 """Above 120 s of audio in 10 ms chunks for five sessions that are still connecting; each takes about 1 KB."""
 PAUSE_BYTES = 64 * 1024 * 1024
 """A million replies to `ping`."""
+_SLICE_S = 0.02
+"""How long messages are served before the loop has a turn, for signals, for writing and for sessions."""
 
 
 class Application(Protocol):
@@ -73,6 +76,7 @@ class Connection(Generic[A]):
         self._lifecycle = lifecycle
         self._decoder = FrameDecoder(framing, max_message_bytes)
         self._max_message_bytes = max_message_bytes
+        self._backlog: deque[Framed] = deque()
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Future[object]] = set()
         self._deferred = 0
@@ -86,15 +90,33 @@ class Connection(Generic[A]):
         """Whether so many replies wait that no more should be read."""
         return self._queue.priority_bytes > PAUSE_BYTES
 
+    @property
+    def busy(self) -> bool:
+        """Whether messages wait for `work`."""
+        return bool(self._backlog)
+
     def receive(self, data: bytes) -> None:
-        """Takes what was read from stdin; `b""` at its end."""
-        messages = self._decoder.feed(data) if data else self._decoder.eof()
+        """Takes what was read from stdin (`b""` at its end), and serves it as far as one slice goes."""
+        self._backlog += self._decoder.feed(data) if data else self._decoder.eof()
         self._queue.framing = self._decoder.framing
-        for message in messages:
-            if isinstance(message, Problem):
-                self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
-            else:
-                self._message(jsonrpc.parse(message))
+        self.work()
+
+    def work(self) -> None:
+        """Serves messages that wait, for a slice of time at most, and until too many replies wait."""
+        until = self._loop.time() + _SLICE_S
+        while self._backlog and not self.must_pause:
+            self._serve(self._backlog.popleft())
+            if self._loop.time() > until:
+                return
+
+    def refuse_rest(self) -> None:
+        """Answers all that waits, once everything is refused; that takes no time."""
+        while self._backlog:
+            self._serve(self._backlog.popleft())
+
+    def forget_rest(self) -> None:
+        """Serves nothing of what waits."""
+        self._backlog.clear()
 
     async def finish(self) -> None:
         """Cancels what still runs for requests and notifications, and waits a little for it to end."""
@@ -103,6 +125,12 @@ class Connection(Generic[A]):
             future.cancel()
         if running:
             await asyncio.wait(running, timeout=0.3)
+
+    def _serve(self, message: Framed) -> None:
+        if isinstance(message, Problem):
+            self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
+        else:
+            self._message(jsonrpc.parse(message))
 
     def _problem(self, problem: Problem) -> OmnirtError:
         if problem.kind == "parse_error":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import stat
 import threading
@@ -52,6 +53,15 @@ class Input:
             self._thread = threading.Thread(target=self._run, name="omnirt-stdin", daemon=True)
             self._thread.start()
             self._may_read.release()
+
+    def writer_gone(self) -> bool:
+        """Whether nothing will follow what can be read now: the end is near, if perhaps not reached."""
+        if self._fd < 0 or stat.S_ISREG(os.fstat(self._fd).st_mode):
+            return True
+        half_closed = getattr(select, "POLLRDHUP", 0)  # Linux: a socket that is shut for writing
+        poll = select.poll()
+        poll.register(self._fd, half_closed)
+        return any(event & (select.POLLHUP | half_closed) for _, event in poll.poll(0))
 
     def pause(self) -> None:
         """Reads no more until `resume`; what was asked of the kernel already may still arrive."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import logging
 import os
 import select
 import socket
 import stat
+import struct
+import termios
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -53,8 +56,7 @@ class Output:
         self._idle = asyncio.Event()
         self._idle.set()
         self.gone = False
-        self.blocks = 0
-        """How many writes the system took, to see whether anybody reads."""
+        self._blocks = 0
         self._socket: socket.socket | None = None
         self._thread: _WriterThread | None = None
         self._write: Callable[[bytes], int] | None = None
@@ -84,6 +86,17 @@ class Output:
     async def drained(self) -> None:
         """Returns when everything has been handed to the system, or nobody reads any more."""
         await self._idle.wait()
+
+    def taken(self) -> tuple[int, int]:
+        """Changes whenever somebody reads: how many writes the system took, and what waits in it.
+
+        A pipe takes more only when a whole page of it is free, so a slow reader shows in the second first.
+        """
+        waiting = termios.TIOCOUTQ if self._socket is not None else termios.FIONREAD
+        try:
+            return self._blocks, struct.unpack("i", fcntl.ioctl(self._fd, waiting, b"\0" * 4))[0]
+        except OSError:  # a file, or a system that tells this of readers only
+            return self._blocks, 0
 
     def reader_gone(self) -> bool:
         """Whether the other end of stdout is closed, asked without writing."""
@@ -135,7 +148,7 @@ class Output:
         except OSError as error:
             self._lose(error)
             return
-        self.blocks += written > 0
+        self._blocks += written > 0
         if self._rest:
             self._rest = self._rest[written:]
         else:
@@ -159,7 +172,7 @@ class Output:
 
     def _thread_done(self, error: OSError | None) -> None:
         self._blocked = False
-        self.blocks += 1
+        self._blocks += 1
         if error is not None:
             self._lose(error)
         self.wake()

@@ -56,6 +56,12 @@ def hog(ctx: Context, params: Struct) -> Struct:
     return Empty()
 
 
+def slow(ctx: Context, params: Struct) -> Struct:
+    """Takes its time, and the loop's."""
+    time.sleep(0.05)
+    return Empty()
+
+
 async def stubborn(ctx: Context, params: Struct) -> Struct:
     """Does not let itself be cancelled."""
     while True:
@@ -83,6 +89,7 @@ HANDLERS.update(
         "session.respond": stubborn,
         "session.get": noisy,
         "session.list": childful,
+        "server.stats": slow,
         "session.clearAudio": hog,
         "session.interrupt": deaf,
     }

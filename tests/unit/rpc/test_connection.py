@@ -399,6 +399,8 @@ async def test_too_many_requests_in_flight_are_refused_and_answers_still_get_thr
     line = json.dumps(ask(1, "session.wait", **WAIT)).encode() + b"\n"
     for _ in range(MAX_IN_FLIGHT // 1024):
         world.connection.receive(line * 1024)
+        while world.connection.busy:
+            world.connection.work()
     assert world.answers() == []
     world.send(ask(2, "session.wait", **WAIT), {"method": "session.wait", "params": WAIT}, ask(3, "ping"))
     answers = world.answers()
