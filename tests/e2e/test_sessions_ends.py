@@ -99,6 +99,25 @@ async def test_a_signal_in_mid_speech_ends_every_session_as_it_should(
             assert abs(file.getnframes() / 24 - end["totalMs"]) <= 1
 
 
+@pytest.mark.parametrize("end", ["signal", "exit", "shutdown"])
+async def test_open_calls_are_withdrawn_from_a_host_that_is_there(tmp_path: Path, end: str) -> None:
+    async with Host.spawn(tmp_path) as host:
+        talk = await host.start(agent={"name": "a", "tools": [TOOL]}, script=LOOKS_UP)
+        talk.tell("sendText", text="Look it up")
+        call = await host.call("tool.call")
+        if end == "signal":
+            host.daemon.signal(signal.SIGTERM)
+        else:
+            host.daemon.send({"method": end} if end == "exit" else {"id": 0, "method": end})
+        assert (await host.call("$/cancelRequest"))["params"] == {"id": call["id"]}
+        host.daemon.close_stdin()
+        await host.finished(1 if end == "exit" else 0)
+        (tool,) = talk.of("toolEnd")
+        assert tool["status"] == "failed"
+        assert tool["output"] == "The session ended before the tool did."
+        assert len(talk.of("responseStart")) == 1
+
+
 async def test_shutdown_closes_every_session_before_it_is_answered(tmp_path: Path) -> None:
     async with Host.spawn(tmp_path) as host:
         talks = [await speaking(host) for _ in range(3)]
