@@ -49,11 +49,8 @@ class SessionStartParams(Params):
         "limits": "limits of a session",
         "devices": "microphone and loudspeaker of the daemon's own",
     }
-    IDLE: ClassVar[dict[str, tuple[object, ...]]] = {
-        "resume": (None, False),
-        "limits": (None, {}),
-        "devices": (None, {}),
-    }
+    IDLE: ClassVar[dict[str, tuple[object, ...]]]
+    IDLE = {"resume": (None, False), "limits": (None, {}), "devices": (None, {})}
 
     agent: str | dict[str, Any]
     session_id: SessionId | None = None
