@@ -11,6 +11,7 @@ import msgspec
 
 from omnirt.errors import OmnirtError
 from omnirt.methods.app import Host
+from omnirt.protocol.validation import shortened
 from omnirt.sessions.registry import Registry
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Notices:
 
     def failed(self, method: str, params: bytes | None, error: OmnirtError) -> None:
         """A notification could not be served."""
+        method = shortened(method)
         session_id = _session_id(params)
         run = self._run(session_id)
         if run is None:
@@ -66,7 +68,7 @@ class Notices:
         return None if session.life.ending else session.life.run
 
     def _tell_user(self, session_id: str | None, method: str, error: OmnirtError) -> None:
-        key = session_id or f"{method} {error.kind}"
+        key = shortened(session_id or f"{method} {error.kind}", 200)
         if key in self._unknown:
             return
         self._unknown[key] = None

@@ -221,12 +221,12 @@ class _Headers:
         if end is None:
             if len(self._buffer) < MAX_HEADER_BYTES:
                 return False
-            self._lose(out, MAX_HEADER_BYTES)
+            self._lose(out, MAX_HEADER_BYTES, f"A header block is at most {MAX_HEADER_BYTES} bytes.")
             return True
         block = bytes(self._buffer[: end.start()])
         length = content_length(block)
         if length is None:
-            self._lose(out, end.end())
+            self._lose(out, end.end(), "A header block needs one valid Content-Length.")
             return True
         del self._buffer[: end.end()]
         if length > self._limit:
@@ -236,9 +236,9 @@ class _Headers:
             self._body = length
         return True
 
-    def _lose(self, out: list[Framed], size: int) -> None:
+    def _lose(self, out: list[Framed], size: int, message: str) -> None:
         """Gives up a header block of `size` bytes; a length behind the end of a wrong body is still found."""
-        out.append(Problem("parse_error", "A header block needs one valid Content-Length."))
+        out.append(Problem("parse_error", message))
         if _own_lengths(bytes(self._buffer[:size])):
             del self._buffer[: size - 1]  # the newline stays, to tell that a line begins after it
         self._lost = True

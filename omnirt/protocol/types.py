@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 PROTOCOL_VERSION = 1
 
@@ -39,7 +39,7 @@ class Params(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     IDLE: ClassVar[dict[str, tuple[object, ...]]] = {}
     """Values of such members that ask for nothing, and are taken."""
 
-    meta_: Any = field(default=UNSET, name="_meta")
+    meta_: Raw | UnsetType = field(default=UNSET, name="_meta")
 
 
 class Result(Struct, rename="camel", omit_defaults=True, kw_only=True):

@@ -68,13 +68,18 @@ def _is_one_of(raw: msgspec.Raw, values: tuple[object, ...]) -> bool:
     return bool(values) and msgspec.json.decode(raw) in values
 
 
+def shortened(text: str, limit: int = 100) -> str:
+    """`text` as an error repeats it: what came may be as long as a message."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def split_path(message: str) -> tuple[str, str]:
     """msgspec's message as (what is wrong, path): `Expected int, got str - at $.x` → that text and `$.x`."""
     at = _AT.search(message)
     path = at["path"] if at else "$"
     what = message[: at.start()] if at else message
     named = _UNKNOWN.search(what) or _MISSING.search(what)
-    return what, f"{path}.{named['name']}" if named else path
+    return what, f"{path}.{shortened(named['name'])}" if named else path
 
 
 def _problem(params_type: type[msgspec.Struct], message: str) -> OmnirtError:
@@ -92,4 +97,4 @@ def _problem(params_type: type[msgspec.Struct], message: str) -> OmnirtError:
         what = f"Unknown member `{member}`; known here: {known or 'none'}"
     if "matching regex" in what:
         what = _PATTERNS.get(path.rpartition(".")[2], "This text has not the form it needs")
-    return OmnirtError("invalid_params", f"{what} (at {path}).", path=path)
+    return OmnirtError("invalid_params", f"{shortened(what, 1000)} (at {path}).", path=path)

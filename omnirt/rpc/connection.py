@@ -182,7 +182,7 @@ class Connection(Generic[A]):
 
     def _takes_notification(self, request: Request) -> bool:
         spec = METHODS.get(request.method)
-        if spec is None or spec.notification:
+        if spec is None or (spec.notification and request.method != "initialize"):
             return True
         self._queue.log_message("warning", f"{request.method} was sent without an id, so it was ignored.")
         return False

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar, cast
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import METHODS, MethodSpec
-from omnirt.protocol.validation import decode_params
+from omnirt.protocol.validation import decode_params, shortened
 from omnirt.rpc.boundary import Handler, Outcome, RequestContext, Result, wire_error
 
 with warnings.catch_warnings():
@@ -55,7 +55,7 @@ class Dispatcher(Generic[A]):
         data = result._error.data
         if isinstance(data, OmnirtError):
             return data
-        return OmnirtError("method_not_found", f"There is no method `{ctx.method}`.")
+        return OmnirtError("method_not_found", f"There is no method `{shortened(ctx.method)}`.")
 
 
 def _wrap(spec: MethodSpec, handler: Handler) -> Callable[..., Awaitable[object]]:

@@ -11,7 +11,7 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol.jsonrpc import Request
 from omnirt.protocol.methods import HostCapabilities, InitializeParams, InitializeResult, NoParams
 from omnirt.protocol.types import Empty, Result
-from omnirt.protocol.validation import decode_params
+from omnirt.protocol.validation import decode_params, shortened
 
 _MAX_PID = 2**31 - 1
 
@@ -56,6 +56,8 @@ class Lifecycle:
                 return Empty()
             raise OmnirtError("invalid_request", "After `shutdown` only `exit` is legal.")
         match name:
+            case "initialize" if request.id is None:
+                return None  # it must not use up the one that there is
             case "initialize":
                 return self._initialize(request)
             case "ping":
@@ -64,6 +66,8 @@ class Lifecycle:
             case "initialized":
                 return Empty()
             case "exit":
+                if request.id is not None:
+                    decode_params(NoParams, request.params)
                 self.exited = True
                 self._listener.exiting()
                 return Empty()
@@ -77,7 +81,7 @@ class Lifecycle:
         if name.startswith("$/"):
             if request.id is None:
                 return Empty()
-            raise OmnirtError("method_not_found", f"There is no method `{name}`.")
+            raise OmnirtError("method_not_found", f"There is no method `{shortened(name)}`.")
         return None
 
     def _initialize(self, request: Request) -> Result:

@@ -359,3 +359,20 @@ async def test_a_host_may_send_much_before_it_reads_anything() -> None:
             daemon.send({"id": number, "method": "ping"})
         daemon.close_stdin()
         assert [m["id"] for m in await daemon.rest()] == list(range(many))
+
+
+@driven
+async def test_a_header_block_that_is_too_long_is_told_the_limit() -> None:
+    async with Daemon.spawn(["--framing", "headers"], framing="headers") as daemon:
+        daemon.send(b"X-Long: " + b"x" * 20_000 + b"\r\nContent-Length: 2\r\n\r\n{}")
+        problem = await daemon.recv()
+        assert problem["error"]["code"] == -32700
+        assert "at most 16384 bytes" in problem["error"]["message"]
+
+
+@pytest.mark.parametrize("meta", [b'{"x":1e999}', b"null", b"[1]", b'"x"'])
+@driven
+async def test_meta_is_ignored_whatever_it_holds(meta: bytes) -> None:
+    async with Daemon.spawn() as daemon:
+        daemon.send(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":%b}}\n' % meta)
+        assert await daemon.reply(1) == PONG

@@ -141,6 +141,8 @@ class World:
 
     def send(self, *messages: object) -> None:
         self.connection.receive(b"".join(json.dumps(m).encode() + b"\n" for m in messages))
+        while self.connection.busy:
+            self.connection.work()
 
     def answers(self) -> list[Any]:
         frames = self.queue.take(10**9)
@@ -484,3 +486,33 @@ async def test_a_raw_result_is_sent_as_it_stands(world: World) -> None:
     world.send(ask(1, "server.stats"))
     [frame] = world.queue.take(10**6)
     assert frame == b'{"jsonrpc":"2.0","id":1,"result":{"n":1.50}}\n'
+
+
+@in_world
+async def test_exit_as_a_request_knows_no_members_and_as_a_notification_ends_all_the_same(
+    world: World,
+) -> None:
+    world.send(ask(1, "exit", now=True))
+    assert codes(world.answers()) == [(1, -32602)]
+    before = world.exits
+    world.send({"method": "exit", "params": {"now": True}})
+    assert (before, world.exits) == (0, 1)
+
+
+@in_world
+async def test_initialize_without_an_id_does_not_use_up_the_one_that_there_is(world: World) -> None:
+    world.send({"method": "initialize", "params": {"capabilities": {"tools": True}}})
+    (told,) = world.answers()
+    assert told["method"] == "log.message"
+    assert world.host is None
+    world.send(ask(1, "initialize"))
+    assert codes(world.answers())[-1] == (1, "ok")
+
+
+@in_world
+async def test_names_are_not_repeated_at_length(world: World) -> None:
+    long = "x" * 3_000
+    world.send(ask(1, long), ask(2, "$/" + long), ask(3, "ping", **{long: 1}))
+    answers = world.answers()
+    assert codes(answers) == [(1, -32601), (2, -32601), (3, -32602)]
+    assert len(json.dumps(answers)) < 2000
