@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> 
     formatter = JsonFormatter() if log_format == "json" else TextFormatter()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file is not None:
+        # Names of files, hosts and tools are in it: it is for its owner, when we make it.
+        os.close(os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
         handlers.append(logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     for handler in handlers:

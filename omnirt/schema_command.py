@@ -17,10 +17,14 @@ def run(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code: 1 when the files of `--check` are stale."""
     files = {name: render(document) for name, document in _documents().items()}
     args = _parser(files).parse_args(argv)
-    if args.write is not None:
-        return _write(args.write, files)
-    if args.check is not None:
-        return _check(args.check, files)
+    try:
+        if args.write is not None:
+            return _write(args.write, files)
+        if args.check is not None:
+            return _check(args.check, files)
+    except OSError as error:
+        sys.stderr.write(f"omnirt schema: {error.filename or args.write or args.check}: {error.strerror}.\n")
+        return 2
     sys.stdout.write(files[f"{args.name}.json"])
     return 0
 

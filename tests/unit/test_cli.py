@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,48 @@ def test_every_command_explains_itself(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
     assert done.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_code_2() -> None:
+    done = run("schema", "--write", "/dev/null/x")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["schema"]])
+def test_a_reader_that_is_gone_is_no_news(args: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*OMNIRT, *args], timeout=30, check=False, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*OMNIRT, "--version"], timeout=30, check=False, stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_an_early_interrupt_says_nothing() -> None:
+    code = (
+        "import sys, os, signal, omnirt.__main__ as m\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'omnirt.daemon.process': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv = ['omnirt', 'serve']\n"
+        "sys.exit(m.main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=30, check=False, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_the_log_file_is_for_its_owner(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert run("serve", "--log-file", str(log)).returncode == 0
+    assert log.stat().st_mode & 0o777 == 0o600
