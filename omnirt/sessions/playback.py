@@ -94,8 +94,10 @@ class Playback:
 
     def heard_ms(self, part: Part, now: float) -> int:
         """How much of a part was heard, at most what was sent to the host."""
-        sent = part.generated_ms - self._unsent_ms(part.item_id, part.content_index)
-        return max(0, min(self._position_ms(part, now), sent))
+        return max(0, min(self._position_ms(part, now), self._sent_ms(part)))
+
+    def _sent_ms(self, part: Part) -> int:
+        return part.generated_ms - self._unsent_ms(part.item_id, part.content_index)
 
     def _position_ms(self, part: Part, now: float) -> int:
         if self._reporting is None:
@@ -115,7 +117,8 @@ class Playback:
                 continue
             heard = self.heard_ms(part, now)
             if heard < part.generated_ms:
-                cuts.append(Cut(part, heard, was_playing=not cuts))
+                # What never left the daemon cannot have begun to play.
+                cuts.append(Cut(part, heard, was_playing=not cuts and self._sent_ms(part) > 0))
         for entry in cuts:
             entry.part.cut = True
         return cuts

@@ -82,3 +82,10 @@ def test_parts_that_are_over_are_forgotten_at_last_and_open_ones_never() -> None
         playback.parts()[0].ended = True
         playback.generated("r", f"open_{number}", 0, MS, 0.0)
     assert playback.get("open_0", 0)
+
+
+def test_what_never_left_the_daemon_was_not_playing() -> None:
+    playback = Playback(MS, lambda _item, _index: 1000)
+    playback.generated("r", "one", 0, 1000 * MS, 0.0)
+    [cut] = playback.cut(0.5)
+    assert (cut.heard_ms, cut.was_playing) == (0, False)
