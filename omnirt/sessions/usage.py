@@ -61,7 +61,10 @@ def transcription_seconds(raw: object) -> Usage | None:
 def _sum(left: Any, right: Any) -> Any:
     if left is UNSET:
         return right
-    return left if right is UNSET else min(left + right, MAX_NUMBER)
+    if right is UNSET:
+        return left
+    total = min(left + right, MAX_NUMBER)
+    return round(total, 3) if isinstance(total, float) else total
 
 
 def _count(raw: Mapping[str, Any], name: str) -> int | UnsetType:

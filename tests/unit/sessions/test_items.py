@@ -80,6 +80,13 @@ def test_sums_never_pass_what_every_reader_takes() -> None:
     assert (total.total_tokens, total.input.text, total.output_tokens) == (MAX_NUMBER, 2, UNSET)
 
 
+def test_seconds_add_up_to_milliseconds() -> None:
+    total = Usage()
+    for seconds in (0.1, 0.2, 3.3, 2.6):
+        total = added(total, Usage(seconds=seconds))
+    assert total.seconds == 6.2
+
+
 def test_usage_that_is_none_is_none() -> None:
     assert read_usage(None) is None
     assert read_usage([1]) is None
