@@ -60,7 +60,8 @@ def parse_script(source: str | Path | Mapping[str, object]) -> Script:
             try:
                 text = Path(source).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise _wrong(f"The script can't be read: {error}", "$", file) from None
+                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise _wrong(f"The script can't be read: {why}", "$", file) from None
         try:
             data = yaml.load(text, _Yaml)
         except yaml.YAMLError as error:

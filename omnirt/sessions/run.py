@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import anyio
 import msgspec
 
-from omnirt.errors import OmnirtError
+from omnirt.errors import KINDS, OmnirtError
 from omnirt.loopback import Script, SimulatorProfile, load_script
 from omnirt.protocol.events import RealtimeError
 from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
@@ -224,8 +224,9 @@ class Run:
         """Tell that the end has begun, and the error that ends it."""
         now = time.monotonic()
         if error is not None:
+            retryable = KINDS[error.kind].retryable
             self.talk.emit(
-                RealtimeError, now, kind=error.kind, message=error.message, retryable=False, fatal=True
+                RealtimeError, now, kind=error.kind, message=error.message, retryable=retryable, fatal=True
             )
         self.talk.closing(now)
         self._engine.carry_out()
@@ -287,7 +288,7 @@ def _load_script(source: str | dict[str, Any]) -> Script:
         return load_script(source)
     except OmnirtError as error:
         path = error.facts.get("path")
-        if isinstance(source, dict) and isinstance(path, str):
+        if isinstance(path, str):
             error.facts["path"] = f"$.settings.simulator.script{path.removeprefix('$')}"
         raise
 

@@ -30,6 +30,14 @@ GRACE_S = 0.5
 Status = Literal["completed", "failed", "rejected", "timedOut"]
 
 
+_REASONS: dict[CallFailed.Reason, str] = {
+    "timeout": "timed_out",
+    "host_gone": "session_state",
+    "overloaded": "overloaded",
+}
+"""What is not here is the fault of the host's own tool."""
+
+
 class HostCaller(Protocol):
     """Asks the host: `await call_host("tool.call", params, timeout_s)` gives the struct of its result.
 
@@ -78,6 +86,10 @@ class ToolRunner:
             status = "timedOut" if problem.kind == "timed_out" else "failed"
             error = ErrorInfo(kind=problem.kind, message=problem.message)
             output = told = self._words(request, problem)
+        except CallFailed as failed:
+            error = _failure(failed)
+            status = "timedOut" if error.kind == "timed_out" else "failed"
+            output = told = self._words(request, error)
         except asyncio.CancelledError:
             error = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
             output = error.message
@@ -94,7 +106,7 @@ class ToolRunner:
         try:
             output = await self._call(request)
             return output, output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-        except OmnirtError:
+        except (OmnirtError, CallFailed):
             raise
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -145,14 +157,11 @@ class ToolRunner:
                 answer = await self._call_host("tool.call", params, request.timeout_s)
         except TimeoutError:
             raise OmnirtError("timed_out", "The tool did not answer.") from None
-        except CallFailed as failed:
-            kind = "timed_out" if failed.reason == "timeout" else "session_state"
-            raise OmnirtError(kind, failed.message) from None
         assert isinstance(answer, ToolCallResult), "the caller decodes what CALLS names"
         return answer.output
 
     @staticmethod
-    def _words(request: ToolRequest, problem: OmnirtError) -> str:
+    def _words(request: ToolRequest, problem: OmnirtError | ErrorInfo) -> str:
         if problem.kind == "timed_out":
             return f"The tool {request.tool_name} did not answer within {request.timeout_s:g} s."
         return f"The tool {request.tool_name} failed: {problem.message}"
@@ -189,3 +198,11 @@ class ToolRunner:
             error=UNSET if error is None else error,
         )
         self._told()
+
+
+def _failure(failed: CallFailed) -> ErrorInfo:
+    return ErrorInfo(
+        kind=_REASONS.get(failed.reason, "tool_failed"),
+        message=failed.message,
+        code=UNSET if failed.code is None else str(failed.code),
+    )

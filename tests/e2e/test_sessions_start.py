@@ -182,6 +182,13 @@ async def test_no_key_and_no_url_is_endpoint_unresolved(tmp_path: Path) -> None:
         assert "openai_api_key" in error["message"]
 
 
+async def test_a_script_file_that_is_not_there_fails_the_start_at_its_setting(host: Host) -> None:
+    error = await host.refused("session.start", **start_params(script="no/such/script.yaml"))
+    assert (error["kind"], error["path"]) == ("invalid_params", "$.settings.simulator.script")
+    assert error["file"] == "no/such/script.yaml"
+    assert "Errno" not in error["message"]
+
+
 async def test_an_unreadable_script_fails_the_start_at_its_path(host: Host) -> None:
     error = await host.refused("session.start", **start_params(script={"ruels": []}))
     assert error["kind"] == "invalid_params"

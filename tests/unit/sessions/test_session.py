@@ -196,7 +196,9 @@ async def test_a_plain_async_function_is_a_host_tool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("problem", "status", "kind"),
     [
-        (CallFailed("error", "No thermometer."), "failed", "session_state"),
+        (CallFailed("error", "No thermometer.", 7), "failed", "tool_failed"),
+        (CallFailed("host_gone", "The host has gone."), "failed", "session_state"),
+        (CallFailed("overloaded", "Too many calls."), "failed", "overloaded"),
         (CallFailed("timeout", "Too late."), "timedOut", "timed_out"),
         (ValueError("sk-secret"), "failed", "internal"),
         (asyncio.CancelledError(), "failed", "internal"),
@@ -299,7 +301,7 @@ async def test_a_lost_connection_ends_the_session_and_answers_the_wait(tmp_path:
     assert isinstance(closed, ev.RealtimeClosed)
     assert closed.reason == "connectionLost"
     [fatal] = [event for event in heard.events if isinstance(event, ev.RealtimeError) and event.fatal]
-    assert fatal.kind == "provider_unreachable"
+    assert (fatal.kind, fatal.retryable) == ("provider_unreachable", True)
 
 
 @driven
