@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import (
@@ -100,7 +101,7 @@ class Conversation(Outputs):
         if running is not None:
             return running
         while len(self.responses.running) >= MAX_RUNNING:
-            self.response_ended(next(iter(self.responses.running)), now, "incomplete")
+            self.give_up(next(iter(self.responses.running)), now, "incomplete")
         response_id = response_id or self.responses.own_id()
         ask = self.turns.created(response_id)
         requested = ask.sent_at if ask else None
@@ -140,6 +141,15 @@ class Conversation(Outputs):
         if usage is not None:
             self.count(usage, now)
         self.pump(now)
+
+    def give_up(self, response_id: str, now: float, status: ResponseStatus, **fields: Any) -> None:
+        """End a response whose end the provider does not tell, nor that of its items."""
+        response = self.responses.running.get(response_id)
+        self.response_ended(response_id, now, status, **fields)
+        for item_id in sorted(response.items) if response is not None else ():
+            item = self.items.get(item_id)
+            if item is not None and item.status == "inProgress":
+                self.item_changed(self.items.add(replace(item, status="incomplete")), now, new=False)
 
     def count(self, usage: Usage, now: float) -> None:
         """Add to the running totals and tell them."""
@@ -269,7 +279,7 @@ class Conversation(Outputs):
         self._closing = True
         self.close_parts(now)
         for response_id in list(self.responses.running):
-            self.response_ended(response_id, now, "cancelled", reason="session_closed")
+            self.give_up(response_id, now, "cancelled", reason="session_closed")
         for series in self.responses.open_series():
             self.words_done(series.item_id, series.content_index, series.kind, None, now)
         if self.turns.user_speaking:

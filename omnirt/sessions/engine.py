@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -121,7 +122,8 @@ class Engine:
         if not self.handshake.done:
             self.handshake.closed(code, reason, OmnirtError("provider_unreachable", message))
             return
-        expired = self._expired or "expired" in reason.lower()
+        # The code is that of any clean close; only the words tell.
+        expired = self._expired or re.search(r"(?i)expired|maximum duration", reason) is not None
         self._ended(
             "expired" if expired else "connectionLost",
             ErrorInfo(kind="provider_unreachable", message=message),
@@ -290,7 +292,7 @@ class Engine:
                 self.talk.pump(now)
             for response_id in cancelled:
                 self.talk.turns.done(response_id)
-                self.talk.response_ended(response_id, now, "cancelled", reason="client_cancelled")
+                self.talk.give_up(response_id, now, "cancelled", reason="client_cancelled")
             if ask is not None or cancelled:
                 self.carry_out()
                 self._changed.notify()

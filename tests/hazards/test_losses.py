@@ -68,6 +68,14 @@ class TestACleanClose:
             assert isinstance(closed, ev.RealtimeClosed)
             assert closed.reason == "expired"
 
+    @driven
+    async def test_omnirt_reads_it_from_the_words_of_the_close(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url) as session:
+            await provider.close(1001, "Your session hit the maximum duration of 60 minutes.")
+            closed = (await heard_all(session))[-1]
+            assert isinstance(closed, ev.RealtimeClosed)
+            assert closed.reason == "expired"
+
 
 class TestADropWithEventsQueued:
     """Any other end of the connection is raised before the events that wait, which are lost."""

@@ -444,3 +444,14 @@ def test_absurd_numbers_are_as_good_as_absent(absurd: object) -> None:
     assert len(item.content) <= MAX_CONTENT_INDEX
     for event in talk.told:
         msgspec.json.decode(msgspec.json.encode(event))
+
+
+def test_the_items_of_a_response_without_an_end_do_not_stay_in_progress() -> None:
+    talk = Talk()
+    item = {**pe.message("item_a", "assistant", {"type": "output_audio"}), "status": "in_progress"}
+    added = pe.event("response.output_item.added", response_id="resp_1", output_index=0, item=item)
+    talk.feed(pe.created("resp_1"), added, pe.words("resp_1", "item_a", "Once upon"))
+    talk.close()
+    last = talk.of(ev.RealtimeItemUpdated)[-1].item
+    assert (last.item_id, last.status, last.generated_text) == ("item_a", "incomplete", "Once upon")
+    assert talk.kinds()[-1] == "closed"
