@@ -183,7 +183,8 @@ async def test_no_key_and_no_url_is_endpoint_unresolved(tmp_path: Path) -> None:
 
 
 async def test_a_script_file_that_is_not_there_fails_the_start_at_its_setting(host: Host) -> None:
-    error = await host.refused("session.start", **start_params(script="no/such/script.yaml"))
+    settings = {"provider": "simulator", "simulator": {"script": "no/such/script.yaml"}}
+    error = await host.refused("session.start", **start_params(settings=settings))
     assert (error["kind"], error["path"]) == ("invalid_params", "$.settings.simulator.script")
     assert error["file"] == "no/such/script.yaml"
     assert "Errno" not in error["message"]
