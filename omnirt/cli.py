@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -23,6 +24,28 @@ COMMANDS = {
 
 def main(argv: Sequence[str]) -> int:
     """Runs a command and returns its exit code."""
+    try:
+        code = _choose(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `omnirt schema | head`
+        return _quiet(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write(f"omnirt: {error.strerror}.\n")
+        return _quiet(1)
+    return code
+
+
+def _quiet(code: int) -> int:
+    """`code`, with stdout turned away, where Python would fail again to write what is left."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    return code
+
+
+def _choose(argv: Sequence[str]) -> int:
     command, rest = (argv[0], argv[1:]) if argv else ("", argv)
     if command in ("-h", "--help"):
         sys.stdout.write(_usage())
