@@ -24,6 +24,7 @@ from omnirt.protocol.types import (
     CloseReason,
     Empty,
     Features,
+    Idle,
     Index,
     Millis,
     Params,
@@ -49,8 +50,7 @@ class SessionStartParams(Params):
         "limits": "limits of a session",
         "devices": "microphone and loudspeaker of the daemon's own",
     }
-    IDLE: ClassVar[dict[str, tuple[object, ...]]]
-    IDLE = {"resume": (None, False), "limits": (None, {}), "devices": (None, {})}
+    IDLE: ClassVar[Idle] = {"resume": (None, False), "limits": (None, {}), "devices": (None, {})}
 
     agent: str | dict[str, Any]
     session_id: SessionId | None = None

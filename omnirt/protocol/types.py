@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
@@ -31,12 +31,15 @@ ResponseStatus = Literal["completed", "cancelled", "failed", "incomplete"]
 Role = Literal["user", "assistant", "system"]
 
 
+Idle: TypeAlias = dict[str, tuple[object, ...]]
+
+
 class Params(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Base of every method's params: unknown members are an error, `_meta` is allowed and ignored."""
 
     NOT_YET: ClassVar[dict[str, str]] = {}
     """Members the protocol names that this version refuses, each with what it would do."""
-    IDLE: ClassVar[dict[str, tuple[object, ...]]] = {}
+    IDLE: ClassVar[Idle] = {}
     """Values of such members that ask for nothing, and are taken."""
 
     meta_: Raw | UnsetType = field(default=UNSET, name="_meta")
