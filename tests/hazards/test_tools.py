@@ -195,6 +195,25 @@ class TestArgumentsThatCannotBeWrittenAgain:
 
     ODD = ('{"b": "\\ud800"}', '{"a": ' + "[" * 2000 + "]" * 2000 + "}")
 
+    @pytest.mark.parametrize("arguments", ODD, ids=["half a character", "nesting"])
+    def test_bare_the_session_dies(self, arguments: str) -> None:
+        @function_tool
+        def look() -> str:
+            return "seen"
+
+        @driven
+        async def talk() -> None:
+            async with (
+                Provider.open() as provider,
+                bare_talk(provider.url, agent=bare_agent(look)) as session,
+            ):
+                events = Heard(session.__aiter__())
+                call = function_call("r1", "call_1", "look", arguments)
+                await provider.send(created("r1"), call, done("r1"))
+                assert isinstance(await events.end(), UnicodeEncodeError | RecursionError)
+
+        talk()
+
     @driven
     async def test_omnirt_tells_host_and_model(self, tmp_path: Path) -> None:
         async with (
