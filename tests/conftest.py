@@ -1,9 +1,15 @@
-"""For all tests: signals as a host at a terminal has them."""
+"""For all tests: signals as a host at a terminal has them, and no health check by the clock."""
 
 from __future__ import annotations
 
 import signal
 import threading
+
+from hypothesis import HealthCheck, settings
+
+# A busy machine makes any strategy slow; what a test finds does not depend on it.
+settings.register_profile("omnirt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("omnirt")
 
 
 def pytest_configure() -> None:
