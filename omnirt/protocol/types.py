@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 PROTOCOL_VERSION = 1
@@ -191,8 +190,3 @@ class SessionInfo(Result):
     started_at: str
     queues: Queues
     usage: Usage
-
-
-def raw_json(value: object) -> msgspec.Raw:
-    """`value` encoded once, to be spliced into a message as it stands."""
-    return msgspec.Raw(msgspec.json.encode(value))

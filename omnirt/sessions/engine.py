@@ -7,6 +7,7 @@ events to the recorder and the sink, client events through one sender task. Inpu
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import time
@@ -76,7 +77,6 @@ class Engine:
         self._recorder = recorder
         self._raw = raw
         self._slice_bytes = SLICE_MS * input_bytes_per_ms
-        self._input_bytes_per_ms = input_bytes_per_ms
         self._ended = ended
         self._changed = Signal()
         self._upward: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UPWARD)
@@ -212,7 +212,7 @@ class Engine:
 
     async def pump(self, box: Inbox) -> None:
         """Carry the host's inputs upstream, in order."""
-        for count in range(1, 1 << 62):
+        for count in itertools.count(1):
             entry = await box.next()
             match entry:
                 case AudioEntry():

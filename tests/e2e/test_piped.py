@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 import sys
 import wave
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.checker import check
+from tests.support.programs import find_program
 
 LINES = (
     '{"jsonrpc":"2.0","id":1,"method":"session.start","params":{"sessionId":"s1",'
@@ -92,9 +92,10 @@ def test_the_file_holds_exactly_the_audio_that_was_sent(piped: Piped) -> None:
     assert abs(file["durationMs"] - len(stored) / 48) <= 1
 
 
-@pytest.mark.skipif(shutil.which("sox") is None, reason="sox is not installed")
 def test_sox_reads_the_file(piped: Piped) -> None:
     path = piped.replies[3]["result"]["files"][0]["path"]
-    told = subprocess.run(["sox", "--i", path], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    told = subprocess.run(
+        [find_program("sox"), "--i", path], capture_output=True, text=True, timeout=LIMIT_S, check=True
+    )
     assert "24000" in told.stdout
     assert "16-bit Signed Integer PCM" in told.stdout
