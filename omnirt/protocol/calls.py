@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -23,6 +23,26 @@ class ToolCallResult(Struct, rename="camel", kw_only=True):
     """`tool.call`: any JSON value; a string is told to the model as it stands."""
 
     output: Any
+
+
+class ToolApproveParams(Struct, rename="camel", kw_only=True):
+    """`tool.approve`: may this tool run with these arguments?"""
+
+    session_id: str
+    run_id: str
+    tool_call_id: str
+    tool_name: str
+    arguments: Any
+    agent: str
+    timeout_ms: int
+
+
+class ToolApproveResult(Struct, rename="camel", kw_only=True):
+    """`tool.approve`: `always` is for this tool until the session ends; `message` tells the model why not."""
+
+    decision: Literal["approve", "reject"]
+    always: bool = False
+    message: str | None = None
 
 
 class CallSpec(NamedTuple):

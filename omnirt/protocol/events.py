@@ -1,11 +1,21 @@
-"""EVENTS: the notifications, with their shapes and sources (those about the session as such: `notices`)."""
+"""EVENTS: the notifications, with shapes and sources.
+
+Those on the session as such are in `notices`, those on tools and agents in `agent_events`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from omnirt.protocol.agent_events import (
+    RealtimeAgentEnd as RealtimeAgentEnd,
+    RealtimeAgentStart as RealtimeAgentStart,
+    RealtimeHandoff as RealtimeHandoff,
+    RealtimeToolEnd as RealtimeToolEnd,
+    RealtimeToolStart as RealtimeToolStart,
+)
 from omnirt.protocol.notices import (
     LogMessage as LogMessage,
     RealtimeClosed as RealtimeClosed,
@@ -176,61 +186,6 @@ class RealtimeResponseEnd(Event):
     error: ErrorInfo | UnsetType = UNSET
     usage: Usage | UnsetType = UNSET
     latency: Latency | UnsetType = UNSET
-
-
-class RealtimeToolStart(Event):
-    """A tool runs; `arguments` is an object when they parse, else the string."""
-
-    METHOD = "realtime.toolStart"
-    SOURCE = "response.output_item.done of type function_call"
-
-    tool_call_id: str
-    tool_name: str
-    arguments: Any
-    agent: str
-
-
-class RealtimeToolEnd(Event):
-    """A tool ended; `output` is what the model was told."""
-
-    METHOD = "realtime.toolEnd"
-    SOURCE = "the tool's return, error or timeout"
-
-    tool_call_id: str
-    tool_name: str
-    arguments: Any
-    output: Any
-    status: Literal["completed", "failed", "rejected", "timedOut"]
-    duration_ms: int
-    error: ErrorInfo | UnsetType = UNSET
-
-
-class RealtimeAgentStart(Event):
-    """An agent began to answer."""
-
-    METHOD = "realtime.agentStart"
-    SOURCE = "response.created"
-
-    agent: str
-
-
-class RealtimeAgentEnd(Event):
-    """The agent's answer ended."""
-
-    METHOD = "realtime.agentEnd"
-    SOURCE = "response.done"
-
-    agent: str
-
-
-class RealtimeHandoff(Event):
-    """The conversation went from one agent to another."""
-
-    METHOD = "realtime.handoff"
-    SOURCE = "a transfer_to_… function call"
-
-    from_agent: str
-    to_agent: str
 
 
 class InputSpeechEvent(Event):

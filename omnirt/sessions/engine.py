@@ -1,13 +1,12 @@
 """The running part of a session: provider link, conversation core, recorder and sink, joined.
 
 What the provider sends is read into the conversation at once; what follows from it is carried out in order:
-events to the recorder and the sink, client events through one sender task. Inputs go through one pump.
+events to the recorder and the sink, client events through one sender task. Inputs come from `upstream`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import re
 import time
@@ -18,11 +17,9 @@ from msgspec import UNSET
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
-from omnirt.protocol.methods import SessionWaitResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
 from omnirt.sessions import mapping
 from omnirt.sessions.conversation import Conversation
-from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
 from omnirt.sessions.link import Handshake, ProviderLink
 from omnirt.sessions.outputs import Interruption, Upward
 from omnirt.sessions.reading import is_shallow
@@ -35,10 +32,6 @@ log = logging.getLogger(__name__)
 
 MAX_UPWARD = 1024
 """Client events that wait for the socket; a provider that takes none of so many is gone."""
-SLICE_MS = 1000
-"""Audio goes upstream in events of at most this much, however long the host's chunks are."""
-YIELD_EVERY = 16
-"""The SDK's send does not yield while the socket has room; the pump does after so many chunks."""
 
 Ended = Callable[[CloseReason, ErrorInfo | None], None]
 
@@ -51,7 +44,6 @@ class Engine:
         sink: Where events go.
         recorder: What stores audio, items and usage.
         raw: Whether the provider's events are passed on as they come.
-        input_bytes_per_ms: Of the host's audio.
         ended: Called when the connection is gone.
         refused: Makes of a provider's error at the start the one that the host gets.
     """
@@ -63,7 +55,6 @@ class Engine:
         recorder: RunRecorder,
         *,
         raw: bool,
-        input_bytes_per_ms: int,
         ended: Ended,
         refused: Callable[[Mapping[str, Any]], OmnirtError],
     ) -> None:
@@ -73,12 +64,11 @@ class Engine:
         self.handshake = Handshake(refused)
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
         self.overlay: Callable[[], Mapping[str, Any]] = dict
-        self._sink = sink
+        self.sink = sink
         self._recorder = recorder
         self._raw = raw
-        self._slice_bytes = SLICE_MS * input_bytes_per_ms
         self._ended = ended
-        self._changed = Signal()
+        self.changed = Signal()
         self._upward: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UPWARD)
         self._expired = False
 
@@ -98,7 +88,7 @@ class Engine:
             self.handshake.server_event(event)
         mapping.server_event(self.talk, event, now)
         self.carry_out()
-        self._changed.notify()
+        self.changed.notify()
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
@@ -146,7 +136,7 @@ class Engine:
         self.talk.turns.tool_answered(tool_call_id, now, respond=respond)
         self.talk.pump(now)
         self.carry_out()
-        self._changed.notify()
+        self.changed.notify()
 
     def session_settings(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The SDK's settings with the session's own over them, so that a handoff or update undoes none."""
@@ -160,13 +150,13 @@ class Engine:
             match output:
                 case Upward():
                     self._send_up(output.event)
-                    self._changed.notify()  # the watch has a new time to look at
+                    self.changed.notify()  # the watch has a new time to look at
                 case Interruption():
                     self._record_cuts(output.events)
-                    self._sink.interrupt(output.item_ids, output.events)
+                    self.sink.interrupt(output.item_ids, output.events)
                 case Event():
                     self._record(output)
-                    self._sink.put(output)
+                    self.sink.put(output)
 
     def _record_cuts(self, events: Sequence[Event]) -> None:
         files: dict[tuple[str, int], str] = {}
@@ -208,81 +198,17 @@ class Engine:
             await self.link.send_event(event)
             self._upward.task_done()
 
-    # -- what the host sends -----------------------------------------------------------------------------
-
-    async def pump(self, box: Inbox) -> None:
-        """Carry the host's inputs upstream, in order."""
-        for count in itertools.count(1):
-            entry = await box.next()
-            match entry:
-                case AudioEntry():
-                    await self._audio(entry, box)
-                case EventsEntry():
-                    await self._events(entry)
-                case UpdateEntry():
-                    await entry.apply()
-                case WaitEntry():
-                    await self._wait_for_idle(entry)
-                    box.answer()
-                case Entry():
-                    raise AssertionError(type(entry).__name__)
-            self._changed.notify()
-            if count % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-
-    async def _audio(self, entry: AudioEntry, box: Inbox) -> None:
-        for start in range(0, len(entry.data), self._slice_bytes):
-            await self.link.send_audio(entry.data[start : start + self._slice_bytes])
-        now = time.monotonic()
-        box.sent(entry.duration_ms)
-        if entry.data:
-            self.talk.turns.audio_sent(now)
-        if entry.commit:
-            event_id = self.talk.turns.event_id("commit")
-            await self.link.send_event({"type": "input_audio_buffer.commit", "event_id": event_id})
-            self.talk.turns.commit_sent(event_id, now)
-            self.talk.speech_ended_at = now
-            self.talk.pump(now)
-            await self._carry_up()
-
-    async def _events(self, entry: EventsEntry) -> None:
-        for event in entry.events:
-            if event["type"] == "input_audio_buffer.clear":
-                self.talk.turns.cleared()
-            await self.link.send_event(event)
-        if entry.ask:
-            self.talk.ask(time.monotonic(), entry.instructions)
-            await self._carry_up()
-
-    async def _carry_up(self) -> None:
+    async def carry_up(self) -> None:
         """Carry out, and let it go upstream before the next input: a response answers what came before it."""
         self.carry_out()
         await self._upward.join()
-
-    async def _wait_for_idle(self, entry: WaitEntry) -> None:
-        reply = entry.reply
-        assert reply is not None, "a wait is always answered later"
-        reply.add_done_callback(lambda _: self._changed.notify())
-        while not reply.done():
-            now = time.monotonic()
-            if self.talk.turns.idle(now):
-                break
-            await self._changed.wait(self.talk.turns.idle_at(now))
-        if reply.done():
-            return
-        responses = self.talk.responses.take_ended()
-        await self._sink.flushed()
-        if not reply.done():
-            reply.set_result(SessionWaitResult(state="idle", responses=responses))
-        else:
-            self.talk.responses.put_back(responses)
 
     # -- what never comes --------------------------------------------------------------------------------
 
     async def watch(self) -> None:
         """End what the provider left unanswered for too long, so that nothing waits for ever."""
         while True:
-            await self._changed.wait(self.talk.turns.deadline())
+            await self.changed.wait(self.talk.turns.deadline())
             now = time.monotonic()
             ask, cancelled = self.talk.turns.overdue(now)
             if ask is not None:
@@ -295,4 +221,4 @@ class Engine:
                 self.talk.give_up(response_id, now, "cancelled", reason="client_cancelled")
             if ask is not None or cancelled:
                 self.carry_out()
-                self._changed.notify()
+                self.changed.notify()

@@ -7,17 +7,13 @@ import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 import anyio
-import msgspec
 
 from omnirt.errors import KINDS, OmnirtError
-from omnirt.loopback import Script, SimulatorProfile, load_script
 from omnirt.protocol.events import RealtimeError
 from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Features
-from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.redaction import mask
 from omnirt.sessions import outputs
 from omnirt.sessions.conversation import Conversation
@@ -28,8 +24,10 @@ from omnirt.sessions.link import ProviderLink, refusal
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.playback import Playback
 from omnirt.sessions.services import Services
+from omnirt.sessions.simulated import open_simulator
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner
+from omnirt.sessions.upstream import InputPump
 from omnirt.storage import AudioFile, StorageProblem
 
 if TYPE_CHECKING:
@@ -101,12 +99,11 @@ class Run:
             self._sink,
             self._recorder,
             raw=self._options.raw,
-            input_bytes_per_ms=self.plan.input_bytes_per_ms,
             ended=self._ended,
             refused=lambda error: refusal(error, self._endpoint),
         )
         if self._endpoint.provider == "simulator":
-            self._endpoint = await self._simulator(self._endpoint)
+            self._endpoint = await open_simulator(self._endpoint, self._services.simulators, self._stack)
         endpoint = self._endpoint
         self._services.learn_secrets(*endpoint.secrets)
         self._engine.agent_tools = self._agent_tools
@@ -119,19 +116,6 @@ class Run:
         await self._link.open(self._graph.start, endpoint, self.plan.realtime.settings)
         warning = await self._engine.handshake.finish(provider=endpoint.provider)
         return self._connected(warning)
-
-    async def _simulator(self, endpoint: Endpoint) -> Endpoint:
-        wanted = endpoint.simulator
-        # Reading and checking a script takes the disk, and a while.
-        script = None if wanted.script is None else await asyncio.to_thread(_load_script, wanted.script)
-        loopback = await self._services.simulators.open(SimulatorProfile(script, wanted.speed))
-        self._stack.callback(self._services.simulators.release, loopback)
-        return msgspec.structs.replace(
-            endpoint,
-            url=f"{loopback.url}?{urlencode({'model': endpoint.model})}",
-            headers={"Authorization": f"Bearer {loopback.token}"},
-            secrets=(loopback.token,),
-        )
 
     def _connected(self, silent_update: str | None) -> SessionStartResult:
         self.connected = True
@@ -166,7 +150,7 @@ class Run:
     async def work(self, box: Inbox) -> None:
         """Carry inputs and events upstream and watch the clock, until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._engine.pump, box)
+            group.start_soon(InputPump(self._engine, box, self.plan.input_bytes_per_ms).work)
             group.start_soon(self._engine.send_loop)
             group.start_soon(self._engine.watch)
             group.start_soon(self._link.drain)
@@ -281,16 +265,6 @@ class Run:
         return frozenset(
             names | {handoff.tool_name for handoff in agent.handoffs if hasattr(handoff, "tool_name")}
         )
-
-
-def _load_script(source: str | dict[str, Any]) -> Script:
-    try:
-        return load_script(source)
-    except OmnirtError as error:
-        path = error.facts.get("path")
-        if isinstance(path, str):
-            error.facts["path"] = f"$.settings.simulator.script{path.removeprefix('$')}"
-        raise
 
 
 def _wall_time() -> str:

@@ -1,0 +1,94 @@
+"""The host's inputs on their way upstream: one at a time, in order, each waited for where it must be."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+from omnirt.protocol.methods import SessionWaitResult
+from omnirt.sessions.engine import Engine
+from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
+
+SLICE_MS = 1000
+"""Audio goes upstream in events of at most this much, however long the host's chunks are."""
+YIELD_EVERY = 16
+"""The SDK's send does not yield while the socket has room; the pump does after so many chunks."""
+
+
+class InputPump:
+    """Carries what is in the inbox of a session upstream.
+
+    Args:
+        engine: Of the session.
+        box: Its inputs.
+        bytes_per_ms: Of the host's audio.
+    """
+
+    def __init__(self, engine: Engine, box: Inbox, bytes_per_ms: int) -> None:
+        self._engine = engine
+        self._talk = engine.talk
+        self._box = box
+        self._slice_bytes = SLICE_MS * bytes_per_ms
+
+    async def work(self) -> None:
+        """Carry inputs upstream, in order, until cancelled."""
+        for count in itertools.count(1):
+            entry = await self._box.next()
+            match entry:
+                case AudioEntry():
+                    await self._audio(entry)
+                case EventsEntry():
+                    await self._events(entry)
+                case UpdateEntry():
+                    await entry.apply()
+                case WaitEntry():
+                    await self._wait_for_idle(entry)
+                    self._box.answer()
+                case Entry():
+                    raise AssertionError(type(entry).__name__)
+            self._engine.changed.notify()
+            if count % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+
+    async def _audio(self, entry: AudioEntry) -> None:
+        for start in range(0, len(entry.data), self._slice_bytes):
+            await self._engine.link.send_audio(entry.data[start : start + self._slice_bytes])
+        now = time.monotonic()
+        self._box.sent(entry.duration_ms)
+        if entry.data:
+            self._talk.turns.audio_sent(now)
+        if entry.commit:
+            event_id = self._talk.turns.event_id("commit")
+            await self._engine.link.send_event({"type": "input_audio_buffer.commit", "event_id": event_id})
+            self._talk.turns.commit_sent(event_id, now)
+            self._talk.speech_ended_at = now
+            self._talk.pump(now)
+            await self._engine.carry_up()
+
+    async def _events(self, entry: EventsEntry) -> None:
+        for event in entry.events:
+            if event["type"] == "input_audio_buffer.clear":
+                self._talk.turns.cleared()
+            await self._engine.link.send_event(event)
+        if entry.ask:
+            self._talk.ask(time.monotonic(), entry.instructions)
+            await self._engine.carry_up()
+
+    async def _wait_for_idle(self, entry: WaitEntry) -> None:
+        reply = entry.reply
+        assert reply is not None, "a wait is always answered later"
+        reply.add_done_callback(lambda _: self._engine.changed.notify())
+        while not reply.done():
+            now = time.monotonic()
+            if self._talk.turns.idle(now):
+                break
+            await self._engine.changed.wait(self._talk.turns.idle_at(now))
+        if reply.done():
+            return
+        responses = self._talk.responses.take_ended()
+        await self._engine.sink.flushed()
+        if not reply.done():
+            reply.set_result(SessionWaitResult(state="idle", responses=responses))
+        else:
+            self._talk.responses.put_back(responses)
