@@ -52,7 +52,7 @@ class Plan:
             message = f"PCM16 has two bytes a sample, and {len(data)} bytes were sent; nothing was taken."
             raise OmnirtError("audio_invalid", message)
 
-    def run_info(self, run: Run, started_at: str, record: Literal["assistant", "none"]) -> RunInfo:
+    def run_info(self, run: Run, started_at: str, record: Literal["assistant", "both", "none"]) -> RunInfo:
         """What the storage is told of a run of this plan."""
         return RunInfo(
             session_id=run.session_id,
@@ -64,6 +64,8 @@ class Plan:
             model=self.endpoint.model,
             started_at=started_at,
             record=record,
+            input_format=self.realtime.input.format,
+            input_rate=self.realtime.input.sample_rate,
             output_format=self.realtime.output.format,
             output_rate=self.realtime.output.sample_rate,
         )

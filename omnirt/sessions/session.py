@@ -41,7 +41,7 @@ class SessionOptions:
     variables: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] | None = None
     realtime: Mapping[str, Any] | None = None
-    record: Literal["assistant", "none"] = "assistant"
+    record: Literal["assistant", "both", "none"] = "assistant"
     raw: bool = False
     input_rate: int | None = None
     output_rate: int | None = None

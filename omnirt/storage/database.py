@@ -77,6 +77,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             total_tokens INTEGER,
             json TEXT NOT NULL)""",
     ),
+    (
+        "ALTER TABLE runs ADD COLUMN input_format TEXT",
+        "ALTER TABLE runs ADD COLUMN input_rate INTEGER",
+        # When the first sample was played, on the run's clock; `at_ms` is when it arrived.
+        "ALTER TABLE audio ADD COLUMN played_at_ms INTEGER",
+        # What a crash left open is found without reading a long history.
+        "CREATE INDEX runs_open ON runs (session_id) WHERE ended_at IS NULL",
+        "CREATE INDEX audio_open ON audio (run_id) WHERE final = 0",
+    ),
 )
 
 Value = str | int | None

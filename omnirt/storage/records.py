@@ -25,10 +25,12 @@ class RunInfo:
     model: str
     started_at: str
     """RFC 3339, UTC."""
-    record: Literal["assistant", "none"]
+    record: Literal["assistant", "both", "none"]
+    input_format: AudioFormat
+    input_rate: int
+    """Hz."""
     output_format: AudioFormat
     output_rate: int
-    """Hz."""
 
 
 @dataclass(frozen=True, slots=True)

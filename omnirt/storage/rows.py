@@ -12,8 +12,8 @@ from omnirt.storage.records import RunInfo
 
 _SESSION = """INSERT INTO sessions (session_id, project_slug, agent_slug, started_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (session_id) DO NOTHING"""
-_RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, output_format, output_rate,
-    started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, input_format, input_rate,
+    output_format, output_rate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RUN_EXISTS = "SELECT 1 FROM runs WHERE run_id = ?"
 _RUN_END = "UPDATE runs SET ended_at = ?, reason = ?, duration_ms = ? WHERE run_id = ?"
 _RUN_DELETE = "DELETE FROM runs WHERE run_id = ?"
@@ -38,7 +38,7 @@ def start_rows(info: RunInfo) -> list[Row]:
     """The session, unless it is stored already, and a new run of it."""
     session = (info.session_id, info.project_slug, info.agent_slug, info.started_at)
     run = (info.run_id, info.session_id, info.agent, info.provider, info.model, info.record)
-    audio = (info.output_format, info.output_rate)
+    audio = (info.input_format, info.input_rate, info.output_format, info.output_rate)
     return [_row(_SESSION, *session), _row(_RUN, *run, *audio, info.started_at)]
 
 

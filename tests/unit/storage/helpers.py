@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from omnirt.protocol.types import AudioFormat
 from omnirt.storage import AudioStorage, RunInfo
@@ -18,13 +19,13 @@ def run_info(
     session_id: str = "s1",
     run_id: str = "11111111-2222",
     *,
-    record: str = "assistant",
+    record: Literal["assistant", "both", "none"] = "assistant",
+    input_format: AudioFormat = "pcm16",
     output_format: AudioFormat = "pcm16",
     project: str = "acme",
     agent: str = "greeter",
 ) -> RunInfo:
     """A run as the session layer describes it."""
-    assert record in ("assistant", "none")
     return RunInfo(
         session_id=session_id,
         run_id=run_id,
@@ -34,7 +35,9 @@ def run_info(
         provider="simulator",
         model="simulated",
         started_at="2025-01-01T00:00:00Z",
-        record="none" if record == "none" else "assistant",
+        record=record,
+        input_format=input_format,
+        input_rate=24_000 if input_format == "pcm16" else 8_000,
         output_format=output_format,
         output_rate=24_000 if output_format == "pcm16" else 8_000,
     )
