@@ -141,7 +141,7 @@ def _check_rate(member: str, wanted: int | None, rate: int) -> None:
 
 def _refuse_host_tools(nodes: Mapping[str, Node]) -> None:
     for node in nodes.values():
-        if node.spec.tools:
+        if any(tool.on_host for tool in node.spec.tools):
             raise node.place.at("tools").problem(
                 f"The agent {node.spec.name} has host tools, but the host did not say in `initialize` that"
                 " it answers `tool.call` (capabilities.tools)"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from omnirt.specs.graph import Handoff, Node, resolve_graph
 from omnirt.specs.instructions import render, template_names
 from omnirt.specs.load import AgentLibrary
+from omnirt.specs.parts import Tool
 from omnirt.specs.problems import Place
-from omnirt.specs.spec import AgentSpec, HostTool
+from omnirt.specs.spec import AgentSpec
 from omnirt.specs.tools import RunTool, ToolRequest
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def build_graph(
             name=name,
             handoff_description=node.spec.description or None,
             instructions=text,
-            tools=[_host_tool(tool, name, run_tool) for tool in node.spec.tools],
+            tools=[_host_tool(tool, name, run_tool) for tool in node.spec.tools if tool.on_host],
         )
     for name, node in nodes.items():
         # Only now: with cycles no order of creation would do.
@@ -107,29 +108,32 @@ def render_instructions(node: Node, variables: Mapping[str, Any] | None) -> tupl
     """The instructions of an agent, and the names that were missing."""
     spec = node.spec
     member = "instructions" if spec.instructions_file is None else "instructions_file"
-    names = template_names(spec.context, spec.variables, variables)
+    names = template_names(spec.context or {}, spec.variables, variables)
     return render(spec.instructions or "", names, node.place.at(member))
 
 
-def _host_tool(tool: HostTool, agent: str, run_tool: RunTool) -> FunctionTool:
+def _host_tool(tool: Tool, agent: str, run_tool: RunTool) -> FunctionTool:
     from agents import FunctionTool
+
+    name = tool.name or ""
+    parameters = tool.parameters or {"type": "object", "properties": {}}
 
     async def invoke(context: ToolContext[Any], arguments: str) -> str:
         return await run_tool(
             ToolRequest(
                 tool_call_id=context.tool_call_id,
-                tool_name=tool.name,
+                tool_name=name,
                 arguments_json=arguments,
                 agent=agent,
                 timeout_s=tool.timeout_s,
-                parameters=tool.parameters,
+                parameters=parameters,
             )
         )
 
     return FunctionTool(
-        name=tool.name,
-        description=tool.description,
-        params_json_schema=tool.parameters,
+        name=name,
+        description=tool.description or "",
+        params_json_schema=parameters,
         on_invoke_tool=invoke,
         # Strict mode rewrites the schema: every member would become required.
         strict_json_schema=False,

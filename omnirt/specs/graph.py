@@ -88,8 +88,10 @@ def _edges(spec: AgentSpec, place: Place) -> tuple[Handoff, ...]:
     taken: dict[str, Place] = {}
     for index, tool in enumerate(spec.tools):
         here = place.at("tools", index)
-        _take(tool.name, here.at("name"), taken)
-        check_parameters(tool, here)
+        if tool.name is not None:
+            _take(tool.name, here.at("name"), taken)
+        if tool.parameters is not None:
+            check_parameters(tool.parameters, here.at("parameters"))
     edges: list[Handoff] = []
     for index, handoff in enumerate(spec.handoffs):
         here = place.at("handoffs", index)

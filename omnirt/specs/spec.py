@@ -3,49 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from omnirt.specs.documents import plain
+from omnirt.specs.parts import AnyServer, Guardrail, McpConfig, ObjectPath, Tool
 from omnirt.specs.problems import Place, convert
 from omnirt.specs.realtime import HINTS, Flat, flatten
 from omnirt.specs.realtime_settings import RealtimeSettings, member_names
 
-TOOL_TIMEOUT_S: Final = 30.0
-MAX_TOOL_TIMEOUT_S: Final = 3600.0
-
 AgentName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
-# The provider's own rule for function names; `(?![\s\S])` is the true end of the string.
-ToolName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}(?![\s\S])")]
 Slug = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?![\s\S])")]
+ObjectName = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(?![\s\S])")]
 # JSON Schema can't say "only this boolean" through msgspec's types, hence the extra constant.
 OnlyTrue = Annotated[bool, Meta(extra_json_schema={"const": True})]
-OnlyFalse = Annotated[bool, Meta(extra_json_schema={"const": False})]
-
-
-def _no_parameters() -> dict[str, Any]:
-    return {"type": "object", "properties": {}}
-
-
-class HostTool(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """A tool that the host carries out: each use is a `tool.call`.
-
-    Args:
-        name: What the model calls it by.
-        run: Always `host`.
-        description: Tells the model when to use it.
-        parameters: JSON Schema of the arguments, an object.
-        timeout_s: How long the host has, in seconds.
-        needs_approval: Only false in this version.
-    """
-
-    name: ToolName
-    run: Literal["host"]
-    description: str = ""
-    parameters: dict[str, Any] = field(default_factory=_no_parameters)
-    timeout_s: Annotated[float, Meta(gt=0, le=MAX_TOOL_TIMEOUT_S)] = TOOL_TIMEOUT_S
-    needs_approval: OnlyFalse = False
 
 
 class AgentSpec(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -57,11 +29,19 @@ class AgentSpec(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
         instructions: Jinja2 template, rendered at the start of a session.
         instructions_file: In a file only: the template's path, inside the folder of the spec.
         variables: Template variables; those of session.start come before them.
+        build_context: Python callable `package.module:name` that makes the context of the variables.
         context: More names for the template, below the variables, and as a whole under `context`.
         realtime_mode: Always true: this daemon holds voice sessions only.
         realtime_settings: Model, voice, formats, turn detection.
         tools: What the agent can do.
+        mcp_servers: Servers of more tools.
+        mcp_config: How their tools are shown.
         handoffs: Agents it can hand over to, by name or inline. Cycles are allowed.
+        output_guardrails: What its answers must not say: patterns, or a Python callable each.
+        guardrail: What becomes of an answer that says it: `interrupt` cuts what is not heard yet; `holdback`
+            keeps the audio of each sentence back until its text has passed.
+        guardrail_debounce_chars: How much text must be new before the guardrails run again, in characters.
+        approval_policy: What becomes of tools that need approval when the host can't be asked.
         project_slug: Folder of its history.
         agent_slug: Folder below that; by default the slug of the name.
     """
@@ -71,11 +51,18 @@ class AgentSpec(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     instructions: str | None = None
     instructions_file: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
-    context: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] | None = None
+    build_context: ObjectName | None = None
     realtime_mode: OnlyTrue = True
     realtime_settings: RealtimeSettings = field(default_factory=RealtimeSettings)
-    tools: list[HostTool] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    mcp_servers: list[AnyServer] = field(default_factory=list)
+    mcp_config: McpConfig = field(default_factory=McpConfig)
     handoffs: list[AgentName | AgentSpec] = field(default_factory=list)
+    output_guardrails: list[Guardrail | ObjectPath] = field(default_factory=list)
+    guardrail: Literal["interrupt", "holdback"] = "interrupt"
+    guardrail_debounce_chars: Annotated[int, Meta(ge=1, le=100_000)] = 100
+    approval_policy: Literal["reject", "approve"] = "reject"
     project_slug: Slug = "default"
     agent_slug: Slug | None = None
 
@@ -87,25 +74,6 @@ class AgentSpec(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     def realtime(self, place: Place | None = None) -> Flat:
         """The realtime settings under flat names (see `check_realtime`)."""
         return flatten(self.realtime_settings, (place or Place()).at("realtime_settings"))
-
-
-NOT_YET: Final = {
-    "build_context": "context from Python code",
-    "mcp_servers": "MCP servers",
-    "mcp_config": "MCP servers",
-    "output_guardrails": "output guardrails",
-    "guardrail": "output guardrails",
-    "guardrail_debounce_chars": "output guardrails",
-    "approval_policy": "approvals",
-}
-"""Members of a spec that the protocol names and this version refuses."""
-_IDLE: Final[dict[str, tuple[object, ...]]] = {
-    "mcp_servers": (None, []),
-    "mcp_config": (None, {}),
-    "output_guardrails": (None, []),
-    "approval_policy": (None, "reject"),
-}
-"""Values of such members that ask for nothing, and are taken."""
 
 
 def parse_spec(document: object, place: Place | None = None) -> AgentSpec:
@@ -120,8 +88,8 @@ def parse_spec(document: object, place: Place | None = None) -> AgentSpec:
     """
     place = place or Place()
     document = plain(document, place)
-    _refuse_not_yet(document, place)
-    names = frozenset(AgentSpec.__struct_fields__) | frozenset(HostTool.__struct_fields__) | member_names()
+    _refuse_other_modes(document, place)
+    names = frozenset(AgentSpec.__struct_fields__) | frozenset(Tool.__struct_fields__) | member_names()
     hints = {
         **HINTS,
         "model_name": "belongs into `realtime_settings`",
@@ -137,31 +105,25 @@ def slug_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "agent"
 
 
-def _refuse_not_yet(document: object, place: Place) -> None:
-    """Refuse what later versions bring; members that ask for nothing are taken out of the document."""
+def _refuse_other_modes(document: object, place: Place) -> None:
+    """Refuse what is no realtime agent, in words of its own."""
     if not isinstance(document, dict):
         return
-    for member, what in NOT_YET.items():
-        if member in document and document.pop(member) not in _IDLE.get(member, (None,)):
-            raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
     if document.get("realtime_mode", True) is False:
         raise place.at("realtime_mode").problem("Only realtime agents run here: leave `realtime_mode` out")
-    for index, tool in enumerate(_list(document.get("tools"))):
-        if not isinstance(tool, dict):
-            continue
-        here = place.at("tools", index)
-        if isinstance(tool.get("run"), str) and tool["run"].startswith("python:"):
-            raise here.at("run").problem("Python tools are not supported yet; use `run: host`")
-        if tool.get("needs_approval") is True:
-            raise here.at("needs_approval").problem("Approvals are not supported yet; leave it out")
     for index, handoff in enumerate(_list(document.get("handoffs"))):
-        _refuse_not_yet(handoff, place.at("handoffs", index))
+        _refuse_other_modes(handoff, place.at("handoffs", index))
 
 
 def _check(spec: AgentSpec, place: Place) -> None:
     """What the types don't say: one source of instructions, formats, the agents inside."""
     if spec.instructions is not None and spec.instructions_file is not None:
         raise place.at("instructions_file").problem("Give `instructions` or `instructions_file`, not both")
+    if spec.context is not None and spec.build_context is not None:
+        raise place.at("build_context").problem("Give `context` or `build_context`, not both")
+    for index, tool in enumerate(spec.tools):
+        if tool.on_host and tool.name is None:
+            raise place.at("tools", index).problem("A host tool needs a `name`")
     spec.realtime(place)
     for index, handoff in enumerate(spec.handoffs):
         if isinstance(handoff, AgentSpec):

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from omnirt.specs.problems import Place
-from omnirt.specs.spec import HostTool
 
 _MAX_PROBLEM: Final = 300
 _MAX_DEPTH: Final = 64
@@ -39,14 +38,12 @@ RunTool: TypeAlias = Callable[[ToolRequest], Awaitable[str]]
 """Carries a tool call out and returns what the model is told. Never raises."""
 
 
-def check_parameters(tool: HostTool, place: Place) -> None:
+def check_parameters(schema: dict[str, Any], here: Place) -> None:
     """Refuses parameters that are no JSON Schema of an object, or that refer outside of themselves.
 
     Raises:
         OmnirtError: `agent_invalid` at `parameters`.
     """
-    here = place.at("parameters")
-    schema = tool.parameters
     if schema.get("type") != "object":
         raise here.at("type").problem('The parameters of a tool are an object: write `"type": "object"`')
     _refuse_outside_references(schema, here, 0)
