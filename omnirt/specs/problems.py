@@ -17,6 +17,17 @@ T = TypeVar("T")
 
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
 _MAX_ECHO = 80
+_FORMS = (
+    (r"\.tools\[\d+\]\.name", "A tool's name is 1 to 64 of A-Z a-z 0-9 _ -"),
+    (r"\.mcp_servers\[\d+\]\.name", "A server's name is 1 to 64 of A-Z a-z 0-9 . _ -, no sign first"),
+    (r"\.name", "A name can't be blank"),
+    (r"\.run", "`run` is `host`, or a Python object as `python:package.module:name`"),
+    (r"_slug", "A slug is 1 to 64 of A-Z a-z 0-9 . _ -, no sign first"),
+    (r"\.build_context", "A Python object is named as `package.module:name`"),
+    (r"\.output_guardrails\[\d+\]", "A guardrail is `{name, deny}`, or `python:package.module:name`"),
+    (r"\.url", "A URL begins with https:// or http://"),
+)
+"""What the patterns of members say, for people; the first that the path ends with."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -71,6 +82,8 @@ def convert(
     unknown = _UNKNOWN.search(what)
     if unknown:
         what = _unknown(unknown[1], hints, names)
+    elif "matching regex" in what:
+        what = next((form for end, form in _FORMS if re.search(rf"{end}\Z", path)), what)
     raise Place(place.kind, place.path + path[1:], place.file).problem(what) from None
 
 

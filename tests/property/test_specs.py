@@ -16,11 +16,12 @@ from omnirt.specs.documents import SUFFIXES, read_document
 from omnirt.specs.graph import resolve_graph
 from omnirt.specs.instructions import render
 from omnirt.specs.load import AgentLibrary
+from omnirt.specs.parts import Guardrail, HttpServer, McpConfig, StdioServer, Tool
 from omnirt.specs.problems import Place
 from omnirt.specs.realtime import check_realtime, effective_realtime, merge_realtime
 from omnirt.specs.realtime_settings import RealtimeSettings, member_names
 from omnirt.specs.sandbox_values import MAX_OUTPUT
-from omnirt.specs.spec import NOT_YET, AgentSpec, HostTool
+from omnirt.specs.spec import AgentSpec
 
 T = TypeVar("T")
 SPEC: dict[str, Any] = {
@@ -31,7 +32,8 @@ SPEC: dict[str, Any] = {
     "tools": [{"name": "t", "run": "host", "parameters": {"type": "object", "properties": {}}}],
     "handoffs": ["a", {"name": "b", "handoffs": ["a"]}],
 }
-NAMES = sorted({*AgentSpec.__struct_fields__, *HostTool.__struct_fields__, *member_names(), *NOT_YET})
+PARTS = (AgentSpec, Tool, StdioServer, HttpServer, McpConfig, Guardrail)
+NAMES = sorted({*member_names(), *(name for part in PARTS for name in part.__struct_fields__)})
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(NAMES)
 )
