@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 # A busy machine makes any strategy slow; what a test finds does not depend on it.
 settings.register_profile("omnirt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("omnirt")
+
+# The keys in the keyring of whoever runs the tests are not for them; nor for the daemons that they spawn.
+os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
 
 def pytest_configure() -> None:

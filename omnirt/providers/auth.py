@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
+
+from msgspec import Struct
 
 from omnirt.providers.redaction import is_secret_name, url_secrets
 from omnirt.providers.settings import HEADER_KEYS, Found, Sources, flag, header_table
@@ -21,6 +24,7 @@ _RESERVED: Final = re.compile(
     r"(?i)(host|connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)\Z"
 )
 KEY_MEMBER: Final = "api-key"
+KEY_HEADER: Final = "api-key"
 
 
 def collect_headers(sources: Sources) -> dict[str, str]:
@@ -42,29 +46,48 @@ def collect_headers(sources: Sources) -> dict[str, str]:
     return dict(headers.values())
 
 
+class Placement(Struct, frozen=True):
+    """How a key is sent: in the query, in an `api-key` header, else as a bearer token."""
+
+    in_query: bool
+    as_header: bool
+    azure: bool
+
+
+def placement(sources: Sources, *, azure: bool) -> Placement:
+    """What the two flags say.
+
+    Raises:
+        OmnirtError: One of them is no boolean.
+    """
+    return Placement(
+        in_query=flag(sources.find("openai_realtime_api_key_in_query")),
+        as_header=flag(sources.find("openai_realtime_force_api_key_header")),
+        azure=azure,
+    )
+
+
 def authorize(
-    sources: Sources, url: str, headers: dict[str, str], key: Found | None, *, azure: bool
+    url: str, headers: Mapping[str, str], secret: str, place: Placement
 ) -> tuple[str, dict[str, str]]:
-    """URL and headers with the key in them, unless they carry one already.
+    """URL and headers with the key in them.
 
     The voice SDK adds no `Authorization` once it is given headers, so here it is added.
     """
-    in_query = flag(sources.find("openai_realtime_api_key_in_query"))
-    as_header = flag(sources.find("openai_realtime_force_api_key_header"))
-    if key is None or carries_key(url, headers):
-        return url, headers
-    secret = check_key(key)
-    if in_query:
+    if place.in_query:
         url = with_member(url, KEY_MEMBER, secret)
     # Azure takes its keys in a header of their own; ephemeral ones are bearer tokens there too.
-    if as_header or (azure and not in_query and not secret.startswith("ek_")):
-        headers = {**headers, "api-key": secret}
-    elif not in_query:
-        headers = {**headers, "Authorization": f"Bearer {secret}"}
-    return url, headers
+    if place.as_header or (place.azure and not place.in_query and not secret.startswith("ek_")):
+        return url, {**headers, KEY_HEADER: secret}
+    return url, dict(headers) if place.in_query else bearer(headers, secret)
 
 
-def carries_key(url: str, headers: dict[str, str]) -> bool:
+def bearer(headers: Mapping[str, str], token: str) -> dict[str, str]:
+    """Headers with a bearer token."""
+    return {**headers, "Authorization": f"Bearer {token}"}
+
+
+def carries_key(url: str, headers: Mapping[str, str]) -> bool:
     """Whether headers, query or userinfo hold an authorization already; names compared without case."""
     if any(name.lower() in _KEY_HEADERS for name in headers):
         return True
@@ -81,15 +104,13 @@ def check_key(key: Found) -> str:
     return text
 
 
-def secrets_of(url: str, headers: dict[str, str], key: Found | None) -> tuple[str, ...]:
-    """Every secret of an endpoint, for masking."""
+def secrets_of(url: str, headers: Mapping[str, str], *more: str) -> tuple[str, ...]:
+    """Every secret of an endpoint, for masking; `more` are known to be such."""
     found = list(url_secrets(url))
     for name, value in headers.items():
         if is_secret_name(name):
             found += [value, value.partition(" ")[2]]
-    if key is not None:
-        found.append(str(key.value))
-    return tuple(dict.fromkeys(secret for secret in found if secret))
+    return tuple(dict.fromkeys(secret for secret in (*found, *more) if secret))
 
 
 def _check_name(found: Found, name: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from omnirt.errors import OmnirtError
 from omnirt.providers.endpoint import Endpoint
-from omnirt.providers.redaction import mask
+from omnirt.providers.proxies import proxy_for
+from omnirt.providers.redaction import mask, mask_url
 
 _MAX_TEXT: Final = 300
 _AUTH_CODES: Final = frozenset(
@@ -56,8 +57,11 @@ def explain(error: BaseException, endpoint: Endpoint) -> OmnirtError:
             return _unreachable(
                 endpoint, "url", "the WebSocket library does not take this URL", retryable=False
             )
-        case ws.ProxyError():
-            return _unreachable(endpoint, "proxy", "the proxy refuses to connect", retryable=False)
+        case ws.ProxyError() | ws.InvalidProxy():
+            return _unreachable(endpoint, "proxy", _proxy_says(error), retryable=False)
+        case ImportError():
+            what = "a SOCKS proxy needs a package: `pip install 'omnirt-daemon[socks]'`"
+            return _unreachable(endpoint, "proxy", what, retryable=False)
         case ws.NegotiationError():
             what = "the server answers with another subprotocol or extension"
             return _unreachable(endpoint, "subprotocol", what, retryable=False)
@@ -113,6 +117,9 @@ def _status(status: int, body: bytes, endpoint: Endpoint) -> OmnirtError:
         return OmnirtError("provider_error", f"{what} (HTTP 429){said}.", retryable=not quota, **facts)
     if status >= 500 or status == 408:
         return _unreachable(endpoint, "http", f"the service answers HTTP {status}{said}", **facts)
+    if 300 <= status < 400:
+        what = f"it redirects elsewhere (HTTP {status}), where keys are not taken; set the URL it leads to"
+        return _unreachable(endpoint, "redirect", what, retryable=False, **facts)
     if status < 400:
         what = f"a plain HTTP server answers (HTTP {status}), no WebSocket"
         return _unreachable(endpoint, "http", what, retryable=False, **facts)
@@ -147,7 +154,28 @@ def _closed(error: Any, endpoint: Endpoint) -> OmnirtError:
     )
 
 
+def _proxy_says(error: Exception) -> str:
+    """Why a proxy lets nothing through; its URL is not told, as it may hold a password."""
+    from websockets import exceptions as ws
+
+    match error:
+        case ws.InvalidProxyStatus(response=response) if response.status_code == 407:
+            return "the proxy wants a user name and a password (HTTP 407); put them into HTTPS_PROXY"
+        case ws.InvalidProxyStatus(response=response):
+            return f"the proxy refuses to connect (HTTP {response.status_code})"
+        case ws.InvalidProxyMessage():
+            return "the proxy gives no HTTP answer; is it one, and for http?"
+        case ws.InvalidProxy(msg=what):
+            return f"the proxy's URL is none ({what}); see HTTPS_PROXY"
+    return "the proxy refuses to connect"
+
+
 def _network(error: OSError, endpoint: Endpoint) -> OmnirtError:
+    proxy = proxy_for(endpoint.url)
+    if proxy is not None and not isinstance(error, ssl.SSLError | TimeoutError):
+        # The provider's name and port are the proxy's to find; ours was only to reach the proxy.
+        what = f"the proxy {mask_url(proxy)} can't be reached; see HTTPS_PROXY"
+        return _unreachable(endpoint, "proxy", what)
     match error:
         case ssl.SSLCertVerificationError():
             what = f"its certificate is not trusted ({getattr(error, 'verify_message', 'unknown reason')})"

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from omnirt.errors import OmnirtError
 from omnirt.protocol.types import ProviderName
 from omnirt.providers import urls
-from omnirt.providers.auth import authorize, carries_key, collect_headers, secrets_of
-from omnirt.providers.redaction import mask_headers, mask_url
+from omnirt.providers.advice import no_key, no_url
+from omnirt.providers.auth import (
+    authorize,
+    bearer,
+    carries_key,
+    check_key,
+    collect_headers,
+    placement,
+    secrets_of,
+)
+from omnirt.providers.keys import Credential, KeySearch, key_search
+from omnirt.providers.redaction import mask_headers, mask_url, url_secrets
 from omnirt.providers.settings import (
     ConnectionSettings,
     Found,
@@ -42,6 +51,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         simulator: The offline provider's profile.
         tracing: Whether, and under which names, the provider keeps a trace.
         secrets: What must not be seen in any text.
+        search: What is still to be looked for, as nobody gave a key; see `completed`.
     """
 
     provider: ProviderName
@@ -52,6 +62,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
     tracing: bool | TracingSettings = False
     secrets: tuple[str, ...] = ()
+    search: KeySearch | None = None
 
     @property
     def shown_url(self) -> str:
@@ -73,19 +84,31 @@ def resolve(
     config: ConnectionSettings | Mapping[str, Any] | None,
     env: Mapping[str, str],
     spec_model: str | None = None,
+    found: Credential | None = None,
 ) -> Endpoint:
-    """The endpoint of a session.
+    """The endpoint of a session, complete.
 
     Args:
         settings: `settings` of session.start.
         config: The configuration file.
         env: Environment variables, which come last.
         spec_model: `realtime_settings.model_name`, used when no setting names a model.
+        found: What the keyring or Entra has, when nobody gave a key.
 
     Raises:
         OmnirtError: `invalid_params` with a path below `$.settings`, or `endpoint_unresolved` with what
             would do.
     """
+    return completed(outline(settings, config, env, spec_model), found)
+
+
+def outline(
+    settings: ConnectionSettings | Mapping[str, Any] | None,
+    config: ConnectionSettings | Mapping[str, Any] | None,
+    env: Mapping[str, str],
+    spec_model: str | None = None,
+) -> Endpoint:
+    """The endpoint, which may still want a key that is kept elsewhere: see its `search`, and `completed`."""
     session = _parsed(settings, Place("invalid_params", "$.settings"))
     file = _parsed(config, Place("endpoint_unresolved", "$"))
     sources = Sources(session, file, env)
@@ -104,6 +127,40 @@ def resolve(
     return _remote(sources, None if chosen is None else chosen.value, spec_model, tracing)
 
 
+def completed(endpoint: Endpoint, found: Credential | None, tried: Sequence[str] = ()) -> Endpoint:
+    """An endpoint with the key that was looked for.
+
+    Args:
+        endpoint: As `outline` made it.
+        found: The key, if there is one.
+        tried: Sentences on where it was looked for in vain.
+
+    Raises:
+        OmnirtError: `endpoint_unresolved`, when nothing was found and the provider does nothing without.
+    """
+    search = endpoint.search
+    if search is None:
+        return endpoint
+    url, headers = endpoint.url, dict(endpoint.headers)
+    if found is None:
+        if search.required:
+            raise no_key(endpoint.provider, *tried)
+        return structs.replace(endpoint, search=None)
+    if found.kind == "token":
+        headers = bearer(headers, found.secret)
+    else:
+        secret = check_key(Found("openai_api_key", found.secret, 3, f"The key in {found.place}"))
+        url, headers = authorize(url, headers, secret, search.placement)
+    return structs.replace(
+        endpoint,
+        url=url,
+        headers=MappingProxyType(headers),
+        warnings=(*endpoint.warnings, *_in_the_clear(url, headers)),
+        secrets=secrets_of(url, headers, *endpoint.secrets, found.secret),
+        search=None,
+    )
+
+
 def _remote(
     sources: Sources, chosen: ProviderName | None, spec_model: str | None, tracing: bool | TracingSettings
 ) -> Endpoint:
@@ -118,28 +175,41 @@ def _remote(
         if named is not None:
             warnings.append(f"The URL names the model `{in_url}`; {named.label} is not used.")
         model = in_url
-    key = sources.key(azure)
     headers = collect_headers(sources)
-    if key is None and not carries_key(url, headers) and (provider in ("openai", "azure")):
-        raise _no_key(provider)
-    url, headers = authorize(sources, url, headers, key, azure=azure)
-    if carries_key(url, headers) and urls.is_plain_remote(url):
-        warnings.append("The key goes to another machine without encryption; use wss:// or https://.")
+    search = key_search(sources, provider, url, headers)
+    place = placement(sources, azure=azure)
+    key = sources.key(azure)
+    known = [] if key is None else [check_key(key)]
+    if key is not None and search is None and not carries_key(url, headers):
+        url, headers = authorize(url, headers, known[0], place)
+    known += [secret for proxy in _proxies(sources) for secret in url_secrets(proxy)]
     return Endpoint(
         provider=provider,
         url=url,
         headers=MappingProxyType(headers),
         model=model,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_in_the_clear(url, headers)),
         tracing=tracing,
-        secrets=secrets_of(url, headers, key),
+        secrets=secrets_of(url, headers, *known),
+        search=search,
     )
+
+
+def _in_the_clear(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    if carries_key(url, headers) and urls.is_plain_remote(url):
+        return ("The key goes to another machine without encryption; use wss:// or https://.",)
+    return ()
 
 
 def _parsed(settings: ConnectionSettings | Mapping[str, Any] | None, place: Place) -> ConnectionSettings:
     if isinstance(settings, ConnectionSettings):
         return settings
     return parse_settings(None if settings is None else dict(settings), place)
+
+
+def _proxies(sources: Sources) -> list[str]:
+    """Proxies of the environment: their passwords are secrets as well."""
+    return [value for name, value in sources.env.items() if name.lower().endswith("_proxy")]
 
 
 def _tracing(sources: Sources) -> bool | TracingSettings:
@@ -192,7 +262,7 @@ def _url(
     if found is None:
         if provider == "openai":
             return urls.from_base(urls.OPENAI_URL, model, azure=False)
-        raise _no_url(provider)
+        raise no_url(provider)
     try:
         if found.name == "openai_realtime_url":
             return urls.explicit(found.value)
@@ -220,30 +290,3 @@ def _azure_url(sources: Sources, found: Found, model: str, warnings: list[str]) 
     if found.name == "azure_openai_endpoint":
         return urls.azure_ga(found.value, model, text)
     return urls.from_base(found.value, model, azure=True)
-
-
-def _no_url(provider: str) -> OmnirtError:
-    names = ["azure_openai_endpoint"] if provider == "azure" else ["openai_base_url", "openai_realtime_url"]
-    return OmnirtError(
-        "endpoint_unresolved",
-        f"No URL for the provider `{provider}`: set {_listed(names)}. "
-        "Without any account, `provider: simulator` works offline.",
-        settings=names,
-    )
-
-
-def _no_key(provider: str) -> OmnirtError:
-    names = ["openai_api_key", "openai_headers"]
-    variable = "AZURE_OPENAI_API_KEY or OPENAI_API_KEY" if provider == "azure" else "OPENAI_API_KEY"
-    more = "" if provider == "azure" else ", or a URL (`openai_base_url`) of a server that needs none"
-    return OmnirtError(
-        "endpoint_unresolved",
-        f"No key for the provider `{provider}`: set `openai_api_key` in settings or in the configuration "
-        f"file, or the variable {variable}, or put an authorization into `openai_headers`{more}. "
-        "Without any account, `provider: simulator` works offline.",
-        settings=names,
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return " or ".join(f"`{name}` (variable {name.upper()})" for name in names)

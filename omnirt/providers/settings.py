@@ -59,6 +59,7 @@ class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_
     openai_extra_headers: HeaderTable = UNSET
     openai_realtime_force_api_key_header: Flag = UNSET
     openai_realtime_api_key_in_query: Flag = UNSET
+    azure_openai_use_entra: Flag = UNSET
     simulator: SimulatorSettings | UnsetType | None = UNSET
     tracing: bool | TracingSettings | UnsetType | None = UNSET
 
@@ -140,7 +141,7 @@ class Sources:
 
     def __init__(self, session: ConnectionSettings, file: ConnectionSettings, env: Mapping[str, str]) -> None:
         self._layers = (session, file)
-        self._env = env
+        self.env = env
 
     def find(self, name: str, *, variable: str | None = None) -> Found | None:
         """The setting `name`; None when nobody gave it, or when null hides it."""
@@ -153,8 +154,18 @@ class Sources:
             where = "settings" if rank == 0 else "the configuration file"
             return Found(name, value, rank, f"`{name}` in {where}")
         variable = variable or _VARIABLES.get(name, name.upper())
-        value = self._env.get(variable, "") if name not in _NO_VARIABLE else ""
+        value = self.env.get(variable, "") if name not in _NO_VARIABLE else ""
         return Found(name, value, 2, f"The variable {variable}") if value.strip() else None
+
+    def hidden(self, name: str) -> bool:
+        """Whether a null says that there is nothing, wherever else it may be found."""
+        return self.find(name) is None and any(getattr(layer, name) is not UNSET for layer in self._layers)
+
+    def key_hidden(self) -> bool:
+        """The same of the key, under either name."""
+        return self.key(azure=True) is None and any(
+            getattr(layer, name) is not UNSET for layer in self._layers for name in KEY_NAMES
+        )
 
     def first(self, names: Sequence[str]) -> Found | None:
         """The strongest of several settings: of the strongest layer, the first that is named there."""
@@ -169,7 +180,7 @@ class Sources:
                 continue
             named = (self.find(name) for name, value in values.items() if value is not UNSET)
             return next((found for found in named if found is not None and found.rank == rank), None)
-        if azure and self._env.get("AZURE_OPENAI_API_KEY", "").strip():
+        if azure and self.env.get("AZURE_OPENAI_API_KEY", "").strip():
             return self.find("openai_api_key", variable="AZURE_OPENAI_API_KEY")
         return self.find("openai_api_key")
 
@@ -179,9 +190,9 @@ def flag(found: Found | None) -> bool:
     if found is None:
         return False
     match str(found.value).strip().lower():
-        case "1" | "true" | "yes" | "y" | "on" | "t":
+        case "1" | "true" | "yes" | "y" | "on" | "t" | "enabled":
             return True
-        case "0" | "false" | "no" | "n" | "off" | "f":
+        case "0" | "false" | "no" | "n" | "off" | "f" | "disabled":
             return False
     raise found.problem("write true or false")
 

@@ -77,8 +77,20 @@ def is_openai(url: str) -> bool:
 def is_plain_remote(url: str) -> bool:
     """Whether a key sent to this URL could be read on its way: no TLS, and not this machine."""
     parts = urlsplit(url)
+    return parts.scheme == "ws" and not is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or number."""
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
+def authority(url: str) -> str:
+    """Host and port of a URL, as a key for it is stored: the port only where it is not the usual one."""
+    parts = urlsplit(url)
     host = parts.hostname or ""
-    return parts.scheme == "ws" and host != "localhost" and host != "::1" and not host.startswith("127.")
+    host = f"[{host}]" if ":" in host else host
+    return host if parts.port in (None, 443 if parts.scheme == "wss" else 80) else f"{host}:{parts.port}"
 
 
 def explicit(url: str) -> str:

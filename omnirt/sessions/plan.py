@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from omnirt.errors import OmnirtError
-from omnirt.providers.endpoint import Endpoint, resolve
+from omnirt.providers.endpoint import Endpoint, outline
 from omnirt.sessions.outputs import Run
 from omnirt.sessions.services import Services
 from omnirt.specs.graph import Node, resolve_graph
@@ -106,7 +106,7 @@ def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services:
     spec = resolve_agent(agent, services)
     override = check_realtime(options.realtime, _REALTIME)
     settings = merge_realtime(spec.realtime(), override)
-    endpoint = resolve(
+    endpoint = outline(
         options.settings or {}, services.config(), services.environ, settings.get("model_name")
     )
     realtime = effective_realtime(settings, endpoint.model)

@@ -14,6 +14,7 @@ from omnirt.errors import KINDS, OmnirtError
 from omnirt.protocol.events import RealtimeError
 from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Features
+from omnirt.providers.credentials import complete
 from omnirt.providers.redaction import mask
 from omnirt.sessions import outputs
 from omnirt.sessions.conversation import Conversation
@@ -86,6 +87,9 @@ class Run:
         Raises:
             OmnirtError: Why not. `abandon` leaves nothing behind then.
         """
+        self._services.learn_secrets(*self._endpoint.secrets)
+        self._endpoint = await complete(self._endpoint)
+        self._services.learn_secrets(*self._endpoint.secrets)
         await self._services.sdk.load()
         self._graph = self._build(self.plan)
         self.talk.started_s = time.monotonic()

@@ -1,8 +1,9 @@
 """The voice SDK's model, wrapped: every hazard of its transport is met here, in this one module.
 
 Importing this module imports the SDK (seconds); the rest of the package imports it late, after the warm-up.
-Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_websocket`. Where one is missing the stock
-path takes over: an event of ours costs 10 ms more, the SDK truncates by its own clock, a close has no code.
+Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_create_websocket_connection` and
+`_websocket`. Where one is missing the stock path takes over: an event of ours costs 10 ms more, the SDK
+truncates by its own clock, audio is compressed, a close has no code.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from agents.realtime.model_inputs import (
     RealtimeModelSendSessionUpdate,
     RealtimeModelSendToolOutput,
 )
-from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
+from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel, TransportConfig
+from websockets.asyncio.client import ClientConnection
 
+from omnirt.providers.dialing import dial
 from omnirt.sessions.reading import content_index, writable
 from omnirt.specs.build import sdk_settings
 
@@ -49,7 +52,7 @@ _WATCHED_ONLY = frozenset(
         "conversation.item.input_audio_transcription.completed",  # the same
     }
 )
-QUIET_NAMES = ("_handle_ws_event", "_emit_event")
+QUIET_NAMES = ("_handle_ws_event", "_emit_event", "_create_websocket_connection")
 """Private names of the stock model without which it is taken as it is."""
 _TO_SESSION = frozenset({"turn_started", "turn_ended", "usage", "function_call"})
 """What the SDK's session needs of the model's events; the rest only fills its unbounded queue."""
@@ -221,7 +224,17 @@ class _CallIds:
 
 
 class _QuietModel(OpenAIRealtimeWebSocketModel):
-    """The stock model without what we do ourselves: its interruptions by the clock, its retrievals."""
+    """The stock model without what we do ourselves: its interruptions by the clock, its retrievals.
+
+    Its socket is ours as well, because the stock one offers compression and follows redirects.
+    """
+
+    async def _create_websocket_connection(
+        self, url: str, headers: dict[str, str], transport_config: TransportConfig | None = None
+    ) -> ClientConnection:
+        return await dial(
+            url, headers, ping_s=PING_INTERVAL_S, max_size=MAX_FRAME_BYTES, close_timeout=CLOSE_TIMEOUT_S
+        )
 
     async def _handle_ws_event(self, event: dict[str, Any]) -> None:
         kind = event.get("type") if isinstance(event, dict) else None
