@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from omnirt.errors import OmnirtError
+from omnirt.storage.migrations import MIGRATIONS
 from omnirt.storage.paths import create_private, make_private_dir
 
 if TYPE_CHECKING:
@@ -21,72 +22,6 @@ if TYPE_CHECKING:
 # How long another daemon's transaction (milliseconds, as a rule) is waited for. Audio waits behind it.
 _BUSY_S = 2.0
 _WAL_PAUSE_S = 0.02
-
-# MIGRATIONS[n] leads from user_version n to n + 1. One that was released is never edited.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE sessions (
-            session_id TEXT PRIMARY KEY,
-            project_slug TEXT NOT NULL,
-            agent_slug TEXT NOT NULL,
-            started_at TEXT NOT NULL)""",
-        """CREATE TABLE runs (
-            run_id TEXT PRIMARY KEY,
-            session_id TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-            agent TEXT NOT NULL,
-            provider TEXT NOT NULL,
-            model TEXT NOT NULL,
-            record TEXT NOT NULL,
-            output_format TEXT NOT NULL,
-            output_rate INTEGER NOT NULL,
-            started_at TEXT NOT NULL,
-            ended_at TEXT,
-            reason TEXT,
-            duration_ms INTEGER)""",
-        "CREATE INDEX runs_of_session ON runs (session_id)",
-        """CREATE TABLE items (
-            id INTEGER PRIMARY KEY,
-            run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
-            item_id TEXT NOT NULL,
-            position INTEGER NOT NULL,
-            type TEXT NOT NULL,
-            role TEXT,
-            status TEXT NOT NULL,
-            at_ms INTEGER NOT NULL,
-            json TEXT NOT NULL,
-            UNIQUE (run_id, item_id))""",
-        # No reference to items: audio may come before its item does, and outlive it.
-        """CREATE TABLE audio (
-            id INTEGER PRIMARY KEY,
-            run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
-            item_id TEXT NOT NULL,
-            content_index INTEGER NOT NULL,
-            side TEXT NOT NULL,
-            path TEXT NOT NULL,
-            at_ms INTEGER NOT NULL,
-            duration_ms INTEGER NOT NULL,
-            dropped_ms INTEGER NOT NULL,
-            heard_ms INTEGER,
-            interrupted INTEGER NOT NULL,
-            final INTEGER NOT NULL,
-            UNIQUE (run_id, side, item_id, content_index))""",
-        """CREATE TABLE usage (
-            run_id TEXT PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
-            input_tokens INTEGER,
-            output_tokens INTEGER,
-            total_tokens INTEGER,
-            json TEXT NOT NULL)""",
-    ),
-    (
-        "ALTER TABLE runs ADD COLUMN input_format TEXT",
-        "ALTER TABLE runs ADD COLUMN input_rate INTEGER",
-        # When the first sample was played, on the run's clock; `at_ms` is when it arrived.
-        "ALTER TABLE audio ADD COLUMN played_at_ms INTEGER",
-        # What a crash left open is found without reading a long history.
-        "CREATE INDEX runs_open ON runs (session_id) WHERE ended_at IS NULL",
-        "CREATE INDEX audio_open ON audio (run_id) WHERE final = 0",
-    ),
-)
 
 Value = str | int | None
 
