@@ -36,6 +36,23 @@ FORMATS: dict[AudioFormat, WavFormat] = {
 }
 
 
+class WavHeader(NamedTuple):
+    """What the header of one of our files says: its format, and the sizes of the file and of its audio."""
+
+    format: AudioFormat
+    rate: int
+    riff_bytes: int
+    data_bytes: int
+
+    def is_closed(self, total: int) -> bool:
+        """Whether a file of `total` bytes was closed with this header.
+
+        Only a closed file counts its pad byte: what stands there in another one is a sample.
+        """
+        whole = FORMATS[self.format].header_bytes + self.data_bytes + self.data_bytes % 2
+        return self.riff_bytes + 8 == total == whole
+
+
 def duration_ms(audio_format: AudioFormat, rate: int, size: int) -> int:
     """How long `size` bytes of audio last."""
     return size * 1000 // (rate * FORMATS[audio_format].sample_bytes)
@@ -163,9 +180,9 @@ def recover(path: Path) -> bool:
     try:
         head = os.pread(fd, max(wav.header_bytes for wav in FORMATS.values()), 0)
         total = os.fstat(fd).st_size
-        wav, rate, riff, told = _parse(head)
-        # Only a closed file counts its pad byte: what stands there in another one is a sample.
-        if riff + 8 == total == wav.header_bytes + told + told % 2:
+        header = read_header(head)
+        wav, rate = FORMATS[header.format], header.rate
+        if header.is_closed(total):
             return False
         size = total - wav.header_bytes
         size -= size % wav.sample_bytes
@@ -176,13 +193,17 @@ def recover(path: Path) -> bool:
         os.close(fd)
 
 
-def _parse(head: bytes) -> tuple[WavFormat, int, int, int]:
-    """Format, sample rate, size of the file and of its audio, of a header as `wav_header` makes them."""
+def read_header(head: bytes) -> WavHeader:
+    """What a header as `wav_header` makes them says.
+
+    Raises:
+        OmnirtError: `audio_invalid`: it is no header of ours.
+    """
     if len(head) >= 28 and head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt ":
         (riff,) = struct.unpack_from("<I", head, 4)
         tag, rate = struct.unpack_from("<H2xI", head, 20)
-        for wav in FORMATS.values():
+        for name, wav in FORMATS.items():
             last = head[wav.header_bytes - 8 : wav.header_bytes]
             if wav.tag == tag and len(last) == 8 and last[:4] == b"data":
-                return wav, rate, riff, int.from_bytes(last[4:], "little")
+                return WavHeader(name, rate, riff, int.from_bytes(last[4:], "little"))
     raise OmnirtError("audio_invalid", "This is no WAV file that omnirt wrote, or its header is lost.")
