@@ -27,7 +27,10 @@ THIRD_PARTY = {
 }
 
 # Where something may be written for a person to read: commands, never what runs inside `omnirt serve`.
-PRINTS = ("omnirt/cli.py", "omnirt/schema_command.py", "omnirt/demo", "omnirt/loopback/command.py")
+PRINTS = (
+    *("omnirt/cli.py", "omnirt/schema_command.py", "omnirt/auth_command.py"),
+    *("omnirt/demo", "omnirt/doctor", "omnirt/loopback/command.py"),
+)
 
 
 def relative(path: Path) -> str:
