@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` looks for modules in the working directory first: anyone's workspace, maybe, and the modules
+    # that agents name must not come from there.
+    del sys.path[0]
+
+import signal
 
 
 def main() -> int:
