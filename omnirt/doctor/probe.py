@@ -51,7 +51,8 @@ class _Talk:
     async def run(self) -> None:
         """One step after the other, while they succeed."""
         compatible = self._endpoint.provider == "compatible"
-        limit, missing = (COMPATIBLE_UPDATE_S, "warn") if compatible else (ANSWER_S, "fail")
+        limit = COMPATIBLE_UPDATE_S if compatible else ANSWER_S
+        missing: Status = "warn" if compatible else "fail"
         created = _is("session.created")
         if not await self._step("session", [], created, "the server opens a session", ANSWER_S):
             return

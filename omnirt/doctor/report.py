@@ -39,7 +39,7 @@ def _tables(findings: Findings, out: TextIO) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(file=out)
+    console = Console(file=out, highlight=False)
     console.print(escape(", ".join(f"{name} {version}" for name, version in findings.versions.items())))
     if findings.settings:
         table = _table("setting", "value", "from")

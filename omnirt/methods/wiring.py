@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omnirt.methods.app import Host
 from omnirt.providers.config import load_config
-from omnirt.providers.redaction import SecretFilter
+from omnirt.providers.redaction import SecretFilter, environment_secrets
 from omnirt.sessions.registry import Registry
 from omnirt.sessions.services import Services
 from omnirt.settings import ServeSettings
@@ -19,7 +19,7 @@ from omnirt.storage.paths import default_config_dir
 
 def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str]) -> Registry:
     """The registry of one daemon; from here on its logs hide the secrets that sessions resolve."""
-    secrets = SecretFilter()
+    secrets = SecretFilter(environment_secrets(environ))
     for handler in logging.getLogger().handlers:
         handler.addFilter(secrets)
     folders: list[Path] = [default_config_dir() / "agents"] if settings.agents is None else [settings.agents]

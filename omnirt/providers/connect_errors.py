@@ -84,7 +84,9 @@ def upstream_error(
     """
     words = {str(code or "").lower(), str(type_ or "").lower()}
     said = _said(message, endpoint)
-    facts = {name: value for name, value in (("type", type_), ("code", code)) if value}
+    facts = {
+        name: mask(value, endpoint.secrets) for name, value in (("type", type_), ("code", code)) if value
+    }
     upstream: dict[str, Any] = {"upstream": facts} if facts else {}
     if words & _AUTH_CODES:
         return OmnirtError("auth_failed", f"The provider refuses the key{said}.", **upstream)
@@ -102,7 +104,8 @@ def _status(status: int, body: bytes, endpoint: Endpoint) -> OmnirtError:
     said = _said(message, endpoint)
     facts: dict[str, Any] = {"status": status}
     if type_ or code:
-        facts["upstream"] = {name: value for name, value in (("type", type_), ("code", code)) if value}
+        words = (("type", type_), ("code", code))
+        facts["upstream"] = {name: mask(word, endpoint.secrets) for name, word in words if word}
     if status in (401, 403):
         # What was said may quote the key in part: better nothing.
         text = (

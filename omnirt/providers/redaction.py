@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 MASK: Final = "***"
 MIN_SECRET: Final = 4
 """Shorter "secrets" would mask half of every text."""
+MAX_DEPTH: Final = 64
+"""Nobody nests a JSON value deeper that means something by it."""
+MIN_VARIABLE: Final = 12
+"""The same for variables of the environment, which are named at random."""
 
 _SECRET_WORDS: Final = (
     "authorization", "apikey", "accesskey", "secret", "cookie", "password", "passwd", "credential",
@@ -56,6 +60,30 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     return text
+
+
+def without(value: object, secrets: Sequence[str], depth: int = MAX_DEPTH) -> object:
+    """A JSON value with known secrets masked wherever they stand; what is nested too deep is left out."""
+    match value:
+        case str():
+            for secret in secrets:
+                if len(secret) >= MIN_SECRET and secret in value:
+                    value = value.replace(secret, MASK)
+            return value
+        case dict() if depth:
+            return {
+                without(name, secrets): without(member, secrets, depth - 1) for name, member in value.items()
+            }
+        case list() if depth:
+            return [without(member, secrets, depth - 1) for member in value]
+        case dict() | list():
+            return None
+    return value
+
+
+def environment_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of all variables whose name says that they are secret; short ones are switches."""
+    return tuple(value for name, value in env.items() if len(value) >= MIN_VARIABLE and is_secret_name(name))
 
 
 def mask_url(url: str) -> str:

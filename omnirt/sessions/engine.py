@@ -44,6 +44,7 @@ class Engine:
         sink: Where events go.
         recorder: What stores audio, items and usage.
         raw: Whether the provider's events are passed on as they come.
+        hide: Masks our own secrets in an event: some servers tell a client its key again.
         ended: Called when the connection is gone.
         refused: Makes of a provider's error at the start the one that the host gets.
     """
@@ -55,6 +56,7 @@ class Engine:
         recorder: RunRecorder,
         *,
         raw: bool,
+        hide: Callable[[Mapping[str, Any]], Mapping[str, Any]],
         ended: Ended,
         refused: Callable[[Mapping[str, Any]], OmnirtError],
     ) -> None:
@@ -67,6 +69,7 @@ class Engine:
         self.sink = sink
         self._recorder = recorder
         self._raw = raw
+        self._hide = hide
         self._ended = ended
         self.changed = Signal()
         self._upward: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UPWARD)
@@ -78,10 +81,11 @@ class Engine:
         """Every event of the provider, at once and in order."""
         now = time.monotonic()
         if self._raw:
-            whole = event if is_shallow(event) else {"type": event.get("type")}
+            whole = self._hide(event) if is_shallow(event) else {"type": event.get("type")}
             self.talk.emit(ev.RealtimeRaw, now, event=whole)
         if event.get("type") == "response.output_audio.delta":
             return  # comes decoded, next
+        event = self._hide(event)
         if event.get("type") == "error":
             self._expired |= "session_expired" in str(event.get("error"))
         if not self.handshake.done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from omnirt.protocol.events import RealtimeError
 from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Features
 from omnirt.providers.credentials import complete
-from omnirt.providers.redaction import mask
+from omnirt.providers.redaction import mask, without
 from omnirt.sessions import outputs
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
@@ -103,6 +104,7 @@ class Run:
             self._sink,
             self._recorder,
             raw=self._options.raw,
+            hide=self._hide,
             ended=self._ended,
             refused=lambda error: refusal(error, self._endpoint),
         )
@@ -245,6 +247,10 @@ class Run:
         await self._stack.aclose()
         if self._recorder is not None:
             await self._recorder.discard()
+
+    def _hide(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        hidden = without(dict(event), self._endpoint.secrets)
+        return hidden if isinstance(hidden, dict) else {}
 
     # -- parts -------------------------------------------------------------------------------------------
 
