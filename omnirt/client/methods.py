@@ -15,6 +15,8 @@ R = TypeVar("R")
 
 REQUEST_TIMEOUT_S = 60.0
 """For a daemon that is alive but does not answer; only `session.wait` takes longer by design."""
+LONG_TIMEOUT_S = 660.0
+"""For what the daemon itself gives ten minutes: an export of hours, a deletion on a slow disk."""
 
 
 class Methods(abc.ABC):
@@ -123,3 +125,23 @@ class Methods(abc.ABC):
     async def session_stop(self, params: m.SessionStopParams) -> m.SessionStopResult:
         """Ends a session."""
         return await self.request("session.stop", params, m.SessionStopResult)
+
+    async def history_list(self, params: m.HistoryListParams) -> m.HistoryListResult:
+        """Stored sessions, the newest first."""
+        return await self.request("history.list", params, m.HistoryListResult)
+
+    async def history_get(self, params: m.HistoryGetParams) -> m.HistoryGetResult:
+        """The items and files of a stored session."""
+        return await self.request("history.get", params, m.HistoryGetResult)
+
+    async def history_delete(self, params: m.HistoryDeleteParams) -> m.HistoryDeleteResult:
+        """Deletes a session that is not live."""
+        return await self.request("history.delete", params, m.HistoryDeleteResult, timeout_s=LONG_TIMEOUT_S)
+
+    async def audio_read(self, params: m.AudioReadParams) -> m.AudioReadResult:
+        """A stretch of a recording, as it is stored."""
+        return await self.request("audio.read", params, m.AudioReadResult)
+
+    async def audio_export(self, params: m.AudioExportParams) -> m.AudioExportResult:
+        """Writes an item, or a conversation in stereo, as a WAV file."""
+        return await self.request("audio.export", params, m.AudioExportResult, timeout_s=LONG_TIMEOUT_S)

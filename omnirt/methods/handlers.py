@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from omnirt.methods import server, sessions
+from omnirt.methods import history, server, sessions
 
 HANDLERS: dict[str, Callable[..., object]] = {
     "shutdown": server.shutdown,
@@ -23,4 +23,9 @@ HANDLERS: dict[str, Callable[..., object]] = {
     "session.get": sessions.get,
     "session.list": sessions.list_,
     "session.stop": sessions.stop,
+    "history.list": history.list_,
+    "history.get": history.get,
+    "history.delete": history.delete,
+    "audio.read": history.read_audio,
+    "audio.export": history.export_audio,
 }

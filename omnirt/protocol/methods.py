@@ -42,6 +42,21 @@ from omnirt.protocol.session_methods import (
     SessionWaitParams as SessionWaitParams,
     SessionWaitResult as SessionWaitResult,
 )
+from omnirt.protocol.stored_methods import (
+    AudioExportParams as AudioExportParams,
+    AudioExportResult as AudioExportResult,
+    AudioReadParams as AudioReadParams,
+    AudioReadResult as AudioReadResult,
+    HistoryDeleteParams as HistoryDeleteParams,
+    HistoryDeleteResult as HistoryDeleteResult,
+    HistoryGetParams as HistoryGetParams,
+    HistoryGetResult as HistoryGetResult,
+    HistoryListParams as HistoryListParams,
+    HistoryListResult as HistoryListResult,
+    StoredAudio as StoredAudio,
+    StoredItem as StoredItem,
+    StoredSession as StoredSession,
+)
 from omnirt.protocol.types import Empty, Result, SessionInfo
 
 
@@ -121,4 +136,22 @@ METHODS: dict[str, MethodSpec] = {
     "session.get": MethodSpec(SessionParams, SessionInfo, "One live session.", notification=False),
     "session.list": MethodSpec(NoParams, SessionListResult, "All live sessions.", notification=False),
     "session.stop": MethodSpec(SessionStopParams, SessionStopResult, "Ends a session.", cancellable=False),
+    "history.list": MethodSpec(
+        HistoryListParams, HistoryListResult, "Stored sessions, the newest first.", notification=False
+    ),
+    "history.get": MethodSpec(
+        HistoryGetParams, HistoryGetResult, "The items and files of a stored session.", notification=False
+    ),
+    "history.delete": MethodSpec(
+        HistoryDeleteParams, HistoryDeleteResult, "Deletes a session that is not live.", notification=False
+    ),
+    "audio.read": MethodSpec(
+        AudioReadParams, AudioReadResult, "A stretch of a recording, as it is stored.", notification=False
+    ),
+    "audio.export": MethodSpec(
+        AudioExportParams,
+        AudioExportResult,
+        "Writes an item, or a conversation in stereo, as a WAV file.",
+        notification=False,
+    ),
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 # How long another daemon's transaction (milliseconds, as a rule) is waited for. Audio waits behind it.
-_BUSY_S = 2.0
+BUSY_S = 2.0
 _WAL_PAUSE_S = 0.02
 
 Value = str | int | None
@@ -53,12 +53,12 @@ class Database:
         make_private_dir(path.parent)
         _make_file(path)
         # Read-only first: a newer database is not even tidied up after a crash.
-        probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
+        probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
         try:
-            _refuse_newer(_version(probe))
+            check_version(probe)
         finally:
             probe.close()
-        self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
             self._use_wal()
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -105,7 +105,7 @@ class Database:
     def _use_wal(self) -> None:
         import sqlite3
 
-        deadline = time.monotonic() + _BUSY_S
+        deadline = time.monotonic() + BUSY_S
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -149,6 +149,17 @@ def _make_file(path: Path) -> None:
         pass  # another daemon was first; or there are no hard links here, nor modes: SQLite makes the file
     finally:
         draft.unlink()
+
+
+def check_version(connection: sqlite3.Connection) -> bool:
+    """Whether a database is of this version; an older one is to be migrated (`Database` does).
+
+    Raises:
+        OmnirtError: `storage_failed`: a newer omnirt made it.
+    """
+    version = _version(connection)
+    _refuse_newer(version)
+    return version == len(MIGRATIONS)
 
 
 def _version(connection: sqlite3.Connection) -> int:

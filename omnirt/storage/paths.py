@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -74,6 +74,14 @@ def locks_dir(data_dir: Path) -> Path:
 def session_audio_dir(data_dir: Path, project_slug: str, agent_slug: str, session_id: str) -> Path:
     """The folder of a session's audio files; the names may be anything."""
     return data_dir / "audio" / safe_name(project_slug) / safe_name(agent_slug) / safe_name(session_id)
+
+
+def recording_path(data_dir: Path, relative: str) -> Path:
+    """The file that a row of the database names; one that names anything else names nothing that exists."""
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("audio",) or path.suffix != ".wav":
+        return data_dir / "audio" / "no-such.wav"
+    return data_dir / path
 
 
 def audio_file_name(run_prefix: str, ordinal: int, item_id: str, content_index: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from omnirt.errors import OmnirtError
+from omnirt.storage.archive import Archive
 from omnirt.storage.disk import Disk
 from omnirt.storage.parts import Run
 from omnirt.storage.paths import default_data_dir
@@ -26,10 +27,11 @@ CLOSE_TIMEOUT_S = 5.0
 
 
 class AudioStorage:
-    """Records runs: assistant audio as WAV files, and their rows in SQLite.
+    """Records runs: audio of both sides as WAV files, and their rows in SQLite.
 
     It works without the daemon, in any asyncio program. Nothing is opened, and no thread started, before the
-    first run. Several storages, in one process or more, may share a data directory.
+    first run; with that one, what a crash left open is mended. Several storages, in one process or more, may
+    share a data directory.
 
     ```python
     storage = AudioStorage(Path("recordings"))
@@ -59,7 +61,21 @@ class AudioStorage:
         self._limits = (max_queue_bytes, max_queue_entries)
         self._opened: tuple[Disk, Writer] | None = None
         self._closed = False
+        self._mending = False
         self._dropped_ms = 0
+        self._archive: Archive | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        """Where everything is."""
+        return (self._data_dir or default_data_dir()).absolute()
+
+    @property
+    def archive(self) -> Archive:
+        """What is stored of all sessions, to be read, deleted and exported."""
+        if self._archive is None:
+            self._archive = Archive(self.data_dir)
+        return self._archive
 
     async def start_run(
         self, run: RunInfo, *, on_problem: Callable[[StorageProblem], None] | None = None
@@ -111,6 +127,9 @@ class AudioStorage:
         for message in early:
             loop.call_soon(tell, _failure(run, message))
         started = True
+        if not self._mending:
+            self._mending = True
+            self._mend(disk, writer)
         return RunRecorder(state, disk, writer, tell)
 
     async def flush(self) -> None:
@@ -143,9 +162,19 @@ class AudioStorage:
         if self._closed:
             raise OmnirtError("storage_failed", "The storage is closed.")
         if self._opened is None:
-            disk = Disk((self._data_dir or default_data_dir()).absolute())
+            disk = Disk(self.data_dir)
             self._opened = disk, Writer(disk, *self._limits)
         return self._opened
+
+    def _mend(self, disk: Disk, writer: Writer) -> None:
+        """Mend what a crash left, in steps between which audio is written."""
+
+        def go_on(step: asyncio.Future[bool]) -> None:
+            if not step.cancelled() and step.exception() is None and step.result():
+                self._mend(disk, writer)
+
+        if not self._closed:
+            writer.call(disk.mend).add_done_callback(go_on)
 
     def _tell(self, problem: StorageProblem, on_problem: Callable[[StorageProblem], None] | None) -> None:
         self._dropped_ms += problem.dropped_ms

@@ -1,0 +1,131 @@
+"""Deleting stored sessions: rows and files go together, also when the process dies in between.
+
+First the rows go and the files' names are written into `deletions`, in one transaction; then the files go;
+then their names. Whatever happens in between, `finish_deletions` takes it up again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.stored_methods import HistoryDeleteResult
+from omnirt.storage import locks
+from omnirt.storage.paths import locks_dir, recording_path, session_audio_dir
+from omnirt.storage.patience import Patience
+from omnirt.storage.reading import changing, transaction
+
+_COUNT = """SELECT 1 + (SELECT count(*) FROM runs WHERE session_id = ?1)
+    + (SELECT count(*) FROM items JOIN runs USING (run_id) WHERE session_id = ?1)
+    + (SELECT count(*) FROM audio JOIN runs USING (run_id) WHERE session_id = ?1)
+    + (SELECT count(*) FROM usage JOIN runs USING (run_id) WHERE session_id = ?1)"""
+_PATHS = "SELECT path FROM audio JOIN runs USING (run_id) WHERE session_id = ?"
+_SESSION = "SELECT project_slug, agent_slug FROM sessions WHERE session_id = ?"
+
+
+def delete_session(data_dir: Path, session_id: str, patience: Patience) -> HistoryDeleteResult:
+    """Delete all that is stored of a session.
+
+    Raises:
+        OmnirtError: `not_found`; `session_state` when it is live in any daemon; `storage_failed`,
+            `timed_out`.
+    """
+    with changing(data_dir, patience) as connection:
+        result = delete_from(connection, data_dir, session_id)
+        forget_words(connection)
+    return result
+
+
+def delete_from(connection: sqlite3.Connection, data_dir: Path, session_id: str) -> HistoryDeleteResult:
+    """The same on an open connection; `forget_words` is to follow, after the last of several."""
+    row = connection.execute(_SESSION, (session_id,)).fetchone()
+    if row is None:
+        raise OmnirtError("not_found", f"No session with the id {session_id[:128]!r} is stored.")
+    lock = hold(data_dir, session_id)
+    try:
+        project_slug, agent_slug = row
+        folder = session_audio_dir(data_dir, project_slug, agent_slug, session_id)
+        # Nobody can add to it now. A crash may have left files that no row tells of.
+        files = {str(path.relative_to(data_dir)) for path in folder.glob("*.wav")}
+        with transaction(connection):
+            files.update(path for (path,) in connection.execute(_PATHS, (session_id,)))
+            (rows,) = connection.execute(_COUNT, (session_id,)).fetchone()
+            connection.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
+            deletion = connection.execute(
+                "INSERT INTO deletions (session_id, files) VALUES (?, ?)",
+                (session_id, json.dumps(sorted(files))),
+            ).lastrowid
+        deleted = _remove_files(data_dir, files)
+        connection.execute("DELETE FROM deletions WHERE id = ?", (deletion,))
+    finally:
+        lock.release()
+    return HistoryDeleteResult(deleted_rows=rows, deleted_files=deleted)
+
+
+def finish_deletions(connection: sqlite3.Connection, data_dir: Path) -> int:
+    """Remove the files of deletions that a crash, or a disk that failed, left half done.
+
+    Returns:
+        How many deletions were finished; one of a session that is live again is left for later.
+    """
+    finished = 0
+    pending = connection.execute("SELECT id, session_id, files FROM deletions").fetchall()
+    for deletion, session_id, files in pending:
+        try:
+            lock = hold(data_dir, session_id)
+        except OmnirtError:
+            continue
+        try:
+            _remove_files(data_dir, json.loads(files))
+            connection.execute("DELETE FROM deletions WHERE id = ?", (deletion,))
+            finished += 1
+        finally:
+            lock.release()
+    if finished:
+        forget_words(connection)
+    return finished
+
+
+def forget_words(connection: sqlite3.Connection) -> None:
+    """Take the words of what was deleted out of the search's index and the database's log as well."""
+    connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def hold(data_dir: Path, session_id: str) -> locks.SessionLock:
+    """The lock of a session that is not live.
+
+    Raises:
+        OmnirtError: `session_state` when it is.
+        OSError: The lock file can't be made.
+    """
+    try:
+        return locks.acquire(locks_dir(data_dir), session_id)
+    except OmnirtError as error:
+        if error.kind != "session_exists":
+            raise
+        message = f"The session {session_id[:128]} is live; stop it first."
+        raise OmnirtError("session_state", message) from None
+
+
+def _remove_files(data_dir: Path, files: Iterable[str]) -> int:
+    """Remove recordings, and their folders if they are empty then; returns how many files there were."""
+    count = 0
+    folders = set()
+    for name in files:
+        path = recording_path(data_dir, name)
+        folders.add(path.parent)
+        try:
+            path.unlink()
+            count += 1
+        except FileNotFoundError:
+            pass
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or gone
+            pass
+    return count

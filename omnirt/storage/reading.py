@@ -1,0 +1,98 @@
+"""Connections of those who read, and change, what is stored, beside the writer thread: each has its own."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from omnirt.errors import OmnirtError
+from omnirt.storage.database import BUSY_S, Database, check_version
+from omnirt.storage.paths import database_path
+from omnirt.storage.patience import Patience
+
+_CHECK_EVERY = 10_000
+"""Steps of SQLite's machine, some 100 µs, between two looks at the clock."""
+
+
+@contextlib.contextmanager
+def reading(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection | None]:
+    """A read-only connection, whose statements see one state of the database; None when there is none yet.
+
+    An older database is migrated first.
+
+    Raises:
+        OmnirtError: `storage_failed`, `timed_out`.
+    """
+    path = database_path(data_dir)
+    if not path.exists():
+        yield None
+        return
+    with told(data_dir, patience), contextlib.closing(_connect(path, "ro")) as connection:
+        if not check_version(connection):
+            Database(path).close()
+        _bound(connection, patience)
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextlib.contextmanager
+def changing(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection]:
+    """A connection that may write, in transactions of its user's; it overwrites what it deletes.
+
+    Raises:
+        OmnirtError: `storage_failed`, `timed_out`, `not_found` when there is no database.
+    """
+    path = database_path(data_dir)
+    if not path.exists():
+        raise OmnirtError("not_found", "Nothing is stored yet.")
+    with told(data_dir, patience), contextlib.closing(_connect(path, "rw")) as connection:
+        if not check_version(connection):
+            Database(path).close()
+        _bound(connection, patience)
+        connection.execute("PRAGMA foreign_keys = ON")
+        # What somebody wanted gone is not to be found in the file by who looks closely.
+        connection.execute("PRAGMA secure_delete = ON")
+        yield connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block's statements, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def told(data_dir: Path, patience: Patience) -> Iterator[None]:
+    """Failures of the disk and of the database become words.
+
+    Raises:
+        OmnirtError: `storage_failed`, or `timed_out` when it was the patience that ended it.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        patience.check()
+        reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
+        message = f"The storage in {data_dir} can't be used: {reason}. `omnirt storage verify` tells more."
+        raise OmnirtError("storage_failed", message) from None
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    # A lone surrogate can stand in a string of JSON, and nowhere else.
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    return connection
+
+
+def _bound(connection: sqlite3.Connection, patience: Patience) -> None:
+    connection.set_progress_handler(lambda: int(patience.over), _CHECK_EVERY)

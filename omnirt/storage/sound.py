@@ -1,0 +1,104 @@
+"""Reading the WAV files that the recorder writes, while they grow as well, and their audio as PCM16."""
+
+from __future__ import annotations
+
+import audioop
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.types import AudioFormat
+from omnirt.storage.audio import FORMATS, duration_ms, read_header
+
+_BLOCK = 1 << 14
+_HEADER_BYTES = max(wav.header_bytes for wav in FORMATS.values())
+
+
+class Recording:
+    """A WAV file of ours, as long as it was when it was opened. A context manager.
+
+    Attributes:
+        format: Of its audio.
+        rate: In Hz.
+        sample_bytes: Of one sample as it is stored.
+        size: Bytes of audio, whole samples.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            OmnirtError: `audio_invalid`: it is no file of ours; `not_found`: it is not there.
+            OSError: It can't be read.
+        """
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise OmnirtError("not_found", f"The recording {path.name} is not on disk any more.") from None
+        try:
+            head = read_header(os.pread(self._fd, _HEADER_BYTES, 0))
+            wav = FORMATS[head.format]
+            total = os.fstat(self._fd).st_size
+            # While it grows the samples are ahead of the header.
+            size = head.data_bytes if head.is_closed(total) else max(0, total - wav.header_bytes)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.format: AudioFormat = head.format
+        self.rate = head.rate
+        self.size = size - size % wav.sample_bytes
+        self.sample_bytes = wav.sample_bytes
+        self._start = wav.header_bytes
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._fd)
+
+    @property
+    def total_ms(self) -> int:
+        """How long it is."""
+        return self.ms(self.size)
+
+    def ms(self, size: int) -> int:
+        """How long so many bytes of it are."""
+        return duration_ms(self.format, self.rate, size)
+
+    def bytes_of(self, ms: int) -> int:
+        """The bytes of so long a stretch of it, whole samples, at most all of them."""
+        return min(self.size, ms * self.rate // 1000 * self.sample_bytes)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of audio, as they are stored."""
+        return os.pread(self._fd, max(0, min(size, self.size - offset)), self._start + offset)
+
+    def pcm16(self, frames: int, times: int) -> Iterator[bytes]:
+        """Its first samples as PCM16, each so many times for a rate so many times higher, in blocks."""
+        end = frames * self.sample_bytes
+        for offset in range(0, end, _BLOCK):
+            yield repeated(linear(self.read(offset, min(_BLOCK, end - offset)), self.format), times)
+
+
+def linear(data: bytes, audio_format: AudioFormat) -> bytes:
+    """Audio as PCM16, sample by sample."""
+    match audio_format:
+        case "g711_ulaw":
+            return audioop.ulaw2lin(data, 2)
+        case "g711_alaw":
+            return audioop.alaw2lin(data, 2)
+        case "pcm16":
+            return data
+
+
+def repeated(pcm: bytes, times: int) -> bytes:
+    """Each sample of PCM16 as often, for a rate so many times higher: nothing is made up."""
+    if times == 1:
+        return pcm
+    samples = array("h", pcm)
+    raised = array("h", bytes(len(pcm) * times))
+    for place in range(times):
+        raised[place::times] = samples
+    return raised.tobytes()
