@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from omnirt.errors import OmnirtError
 from omnirt.specs.documents import SUFFIXES, read_document, read_text
+from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
-from omnirt.specs.spec import AgentSpec, parse_spec
+from omnirt.specs.spec import AgentSpec
 
 MAX_TEMPLATE_BYTES: Final = 256 * 1024
 MAX_FILES: Final = 1000

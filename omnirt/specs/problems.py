@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol.validation import split_path
+from omnirt.protocol.validation import shortened, split_path
 
 T = TypeVar("T")
 
@@ -79,12 +79,18 @@ def convert(
         what, path = split_path(str(error))
     except RecursionError:
         what, path = "The document is nested too deeply", "$"
+    path = place.path + path[1:]
     unknown = _UNKNOWN.search(what)
     if unknown:
         what = _unknown(unknown[1], hints, names)
     elif "matching regex" in what:
         what = next((form for end, form in _FORMS if re.search(rf"{end}\Z", path)), what)
-    raise Place(place.kind, place.path + path[1:], place.file).problem(what) from None
+    raise Place(place.kind, path, place.file).problem(what) from None
+
+
+def unknown_member(name: str, place: Place, hints: Mapping[str, str], names: Collection[str]) -> OmnirtError:
+    """The problem of a member that nobody knows; `place` is that of the table it stands in."""
+    return place.at(shortened(name)).problem(_unknown(name, hints, names))
 
 
 def _unknown(name: str, hints: Mapping[str, str], names: Collection[str]) -> str:

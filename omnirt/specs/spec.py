@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from omnirt.specs.documents import plain
 from omnirt.specs.parts import AnyServer, Guardrail, McpConfig, ObjectPath, Tool
-from omnirt.specs.problems import Place, convert
-from omnirt.specs.realtime import HINTS, Flat, flatten
-from omnirt.specs.realtime_settings import RealtimeSettings, member_names
+from omnirt.specs.problems import Place
+from omnirt.specs.realtime import Flat, flatten
+from omnirt.specs.realtime_settings import RealtimeSettings
 
 AgentName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
 Slug = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?![\s\S])")]
@@ -76,59 +75,6 @@ class AgentSpec(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
         return flatten(self.realtime_settings, (place or Place()).at("realtime_settings"))
 
 
-def parse_spec(document: object, place: Place | None = None) -> AgentSpec:
-    """The spec in a document.
-
-    Args:
-        document: What JSON, TOML or YAML gave, or a program.
-        place: Where it stands; by default `agent_invalid` at `$`.
-
-    Raises:
-        OmnirtError: `agent_invalid` with the path of the first problem.
-    """
-    place = place or Place()
-    document = plain(document, place)
-    _refuse_other_modes(document, place)
-    names = frozenset(AgentSpec.__struct_fields__) | frozenset(Tool.__struct_fields__) | member_names()
-    hints = {
-        **HINTS,
-        "model_name": "belongs into `realtime_settings`",
-        "voice": "belongs into `realtime_settings`",
-    }
-    spec = convert(document, AgentSpec, place, hints=hints, names=names)
-    _check(spec, place)
-    return spec
-
-
 def slug_of(name: str) -> str:
     """A folder name for `name`: lower case, ASCII, dashes; `agent` when nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "agent"
-
-
-def _refuse_other_modes(document: object, place: Place) -> None:
-    """Refuse what is no realtime agent, in words of its own."""
-    if not isinstance(document, dict):
-        return
-    if document.get("realtime_mode", True) is False:
-        raise place.at("realtime_mode").problem("Only realtime agents run here: leave `realtime_mode` out")
-    for index, handoff in enumerate(_list(document.get("handoffs"))):
-        _refuse_other_modes(handoff, place.at("handoffs", index))
-
-
-def _check(spec: AgentSpec, place: Place) -> None:
-    """What the types don't say: one source of instructions, formats, the agents inside."""
-    if spec.instructions is not None and spec.instructions_file is not None:
-        raise place.at("instructions_file").problem("Give `instructions` or `instructions_file`, not both")
-    if spec.context is not None and spec.build_context is not None:
-        raise place.at("build_context").problem("Give `context` or `build_context`, not both")
-    for index, tool in enumerate(spec.tools):
-        if tool.on_host and tool.name is None:
-            raise place.at("tools", index).problem("A host tool needs a `name`")
-    spec.realtime(place)
-    for index, handoff in enumerate(spec.handoffs):
-        if isinstance(handoff, AgentSpec):
-            _check(handoff, place.at("handoffs", index))
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []

@@ -19,7 +19,7 @@ from omnirt.protocol.methods import METHODS
 from omnirt.protocol.types import Event
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.settings import OPTIONS
-from omnirt.specs.spec import parse_spec
+from omnirt.specs.parse import parse_spec
 from tests.support import documents
 from tests.support.documents import PAGES, ROOT, Block
 

@@ -21,7 +21,7 @@ from omnirt.protocol.events import EVENTS
 from omnirt.protocol.methods import METHODS
 from omnirt.protocol.schema import documents, openrpc, render
 from omnirt.protocol.validation import decode_params
-from omnirt.specs.spec import parse_spec
+from omnirt.specs.parse import parse_spec
 from tests.support import samples
 
 ROOT = Path(__file__).parents[3]

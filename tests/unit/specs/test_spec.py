@@ -9,7 +9,8 @@ import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.specs.problems import Place
-from omnirt.specs.spec import AgentSpec, parse_spec, slug_of
+from omnirt.specs.parse import parse_spec, read_spec
+from omnirt.specs.spec import AgentSpec, slug_of
 
 FULL: dict[str, Any] = {
     "name": "concierge",
