@@ -11,7 +11,7 @@ COVERAGE_FLOOR := 90
 JS := tests/hosts/js
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check lint schemas bench build clean
+.PHONY: help setup demo test quick check lint schemas bench fuzz build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,13 @@ test: $(VENV)/.dev $(JS)/node_modules/.npm ## Run every test, with coverage (TES
 
 quick: $(VENV)/.dev ## Run the unit and property tests only, without coverage
 	@$(BIN)/pytest tests/unit tests/property $(TEST_ARGS)
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --group fuzz
+	@touch $@
+
+fuzz: $(VENV)/.fuzz ## Drive the property tests by coverage (FUZZ_ARGS="--seconds 300 envelopes" to choose)
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: $(VENV)/.dev
 	@failed=0; for step in "ruff check ." "ruff format --check ." mypy lint-imports codespell; do \

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of the property tests: `make fuzz`."""
