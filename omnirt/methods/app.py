@@ -35,6 +35,10 @@ class Host(Protocol):
     def answers_tools(self) -> bool:
         """Whether it said that it answers `tool.call`."""
 
+    @property
+    def answers_approvals(self) -> bool:
+        """Whether it said that it answers `tool.approve`."""
+
     async def call(self, method: str, params: Struct, timeout_s: float) -> Struct:
         """Asks the host; raises `CallFailed`."""
 

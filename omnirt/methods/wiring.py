@@ -31,5 +31,6 @@ def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str
         learn_secrets=secrets.add,
         call_host=host.call,
         answers_tools=lambda: host.answers_tools,
+        answers_approvals=lambda: host.answers_approvals,
     )
     return Registry(services)

@@ -61,4 +61,10 @@ CALLS: dict[str, CallSpec] = {
         "tools",
         "Runs a host tool; an error reply is told to the model in words.",
     ),
+    "tool.approve": CallSpec(
+        ToolApproveParams,
+        ToolApproveResult,
+        "approvals",
+        "Asks whether a tool may run; an error reply, or none in time, is a no.",
+    ),
 }

@@ -13,6 +13,8 @@ from omnirt.protocol.agent_events import (
     RealtimeAgentEnd as RealtimeAgentEnd,
     RealtimeAgentStart as RealtimeAgentStart,
     RealtimeHandoff as RealtimeHandoff,
+    RealtimeMcpStatus as RealtimeMcpStatus,
+    RealtimeToolApprovalResolved as RealtimeToolApprovalResolved,
     RealtimeToolEnd as RealtimeToolEnd,
     RealtimeToolStart as RealtimeToolStart,
 )
@@ -100,7 +102,10 @@ class RealtimeTranscriptDelta(TranscriptEvent):
 
 
 class RealtimeTranscriptDone(TranscriptEvent):
-    """The whole transcript, authoritative; `error` when the transcription failed."""
+    """The whole transcript, authoritative; `heardText` when it is known already what of it was heard.
+
+    `error` when the transcription failed.
+    """
 
     METHOD = "realtime.transcriptDone"
     SOURCE = (
@@ -108,6 +113,7 @@ class RealtimeTranscriptDone(TranscriptEvent):
     )
 
     text: str
+    heard_text: str | UnsetType = UNSET
     error: ErrorInfo | UnsetType = UNSET
 
 
@@ -232,12 +238,14 @@ _SESSION_EVENTS: tuple[type[Event], ...] = (
     RealtimeResponseEnd,
     RealtimeToolStart,
     RealtimeToolEnd,
+    RealtimeToolApprovalResolved,
     RealtimeAgentStart,
     RealtimeAgentEnd,
     RealtimeHandoff,
     RealtimeInputSpeechStart,
     RealtimeInputSpeechEnd,
     RealtimeInputTimeout,
+    RealtimeMcpStatus,
     RealtimeUsage,
     RealtimeFlow,
     RealtimeError,

@@ -25,6 +25,11 @@ class RemoteHost:
         """Whether it said that it answers `tool.call`."""
         return bool(self._lifecycle.host.tools)
 
+    @property
+    def answers_approvals(self) -> bool:
+        """Whether it said that it answers `tool.approve`."""
+        return bool(self._lifecycle.host.approvals)
+
     async def call(self, method: str, params: Struct, timeout_s: float) -> Struct:
         """Asks the host; see `HostCalls.call`."""
         return await self._calls.call(method, params, timeout_s)

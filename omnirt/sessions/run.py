@@ -7,21 +7,22 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from omnirt.errors import KINDS, OmnirtError
 from omnirt.protocol.events import RealtimeError
-from omnirt.protocol.methods import SessionInterruptResult, SessionStartResult
+from omnirt.protocol.methods import SessionStartResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Features
 from omnirt.providers.credentials import complete
 from omnirt.providers.redaction import mask, without
 from omnirt.sessions import outputs
+from omnirt.sessions.approvals import Approvals
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
 from omnirt.sessions.inbox import Inbox
-from omnirt.sessions.interrupts import interrupt
 from omnirt.sessions.link import ProviderLink, refusal
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.playback import Playback
@@ -30,6 +31,8 @@ from omnirt.sessions.simulated import open_simulator
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner
 from omnirt.sessions.upstream import InputPump
+from omnirt.specs.graph import resolve_graph
+from omnirt.specs.threads import BusyError, in_thread
 from omnirt.storage import AudioFile, StorageProblem
 
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ class Run:
         self.talk.mask = lambda text: mask(text, self._endpoint.secrets)
         self._stack = AsyncExitStack()
         self._graph: AgentGraph
-        self._engine: Engine
+        self.engine: Engine
         self._link: ProviderLink
         self._recorder: Any = None
 
@@ -92,14 +95,14 @@ class Run:
         self._endpoint = await complete(self._endpoint)
         self._services.learn_secrets(*self._endpoint.secrets)
         await self._services.sdk.load()
-        self._graph = self._build(self.plan)
+        self._graph = await self._build(self.plan)
         self.talk.started_s = time.monotonic()
         self.started_at = _wall_time()
         self._recorder = await self._services.storage.start_run(
             self.plan.run_info(self.talk.run, self.started_at, self._options.record),
             on_problem=self.storage_problem,
         )
-        self._engine = Engine(
+        self.engine = Engine(
             self.talk,
             self._sink,
             self._recorder,
@@ -112,15 +115,15 @@ class Run:
             self._endpoint = await open_simulator(self._endpoint, self._services.simulators, self._stack)
         endpoint = self._endpoint
         self._services.learn_secrets(*endpoint.secrets)
-        self._engine.agent_tools = self._agent_tools
-        self._engine.overlay = lambda: self.plan.realtime.settings
-        self._engine.tools = self._tools = ToolRunner(
-            self.talk, self._engine.carry_out, self._services.call_host
-        )
-        self._engine.link = self._link = ProviderLink(self._engine, tracing=endpoint.tracing)
+        self.engine.agent_tools = self._agent_tools
+        self.engine.overlay = lambda: self.plan.realtime.settings
+        call_host = self._services.call_host
+        approvals = Approvals(self.talk.run, call_host, self._services.answers_approvals)
+        self.engine.tools = self._tools = ToolRunner(self.talk, self.engine.carry_out, call_host, approvals)
+        self.engine.link = self._link = ProviderLink(self.engine, tracing=endpoint.tracing)
         self._stack.push_async_callback(self._link.close)
         await self._link.open(self._graph.start, endpoint, self.plan.realtime.settings)
-        warning = await self._engine.handshake.finish(provider=endpoint.provider)
+        warning = await self.engine.handshake.finish(provider=endpoint.provider)
         return self._connected(warning)
 
     def _connected(self, silent_update: str | None) -> SessionStartResult:
@@ -131,7 +134,7 @@ class Run:
             self.talk.error(now, "provider_error", warning)
         for warning in self._graph.warnings:
             self.talk.error(now, "agent_invalid", warning)
-        self._engine.carry_out()
+        self.engine.carry_out()
         plan = self.plan
         return SessionStartResult(
             session_id=self.talk.run.session_id,
@@ -156,27 +159,17 @@ class Run:
     async def work(self, box: Inbox) -> None:
         """Carry inputs and events upstream and watch the clock, until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(InputPump(self._engine, box, self.plan.input_bytes_per_ms).work)
-            group.start_soon(self._engine.send_loop)
-            group.start_soon(self._engine.watch)
+            group.start_soon(InputPump(self.engine, box, self.plan.input_bytes_per_ms).work)
+            group.start_soon(self.engine.send_loop)
+            group.start_soon(self.engine.watch)
             group.start_soon(self._link.drain)
 
     # -- while it is live --------------------------------------------------------------------------------
 
-    def interrupt(
-        self, item_id: str | None, content_index: int | None, played_ms: int | None
-    ) -> SessionInterruptResult:
-        """Cancel and cut, at once."""
-        done, cut = interrupt(self.talk, time.monotonic(), item_id, content_index, played_ms)
-        self._engine.carry_out()
-        if cut is None:
-            return SessionInterruptResult(interrupted=done)
-        return SessionInterruptResult(interrupted=done, item_id=cut.part.item_id, heard_ms=cut.heard_ms)
-
     async def apply(self, plan: Plan) -> None:
         """Make the session what an updated plan says."""
         try:
-            graph = self._build(plan)
+            graph = await self._build(plan)
         except OmnirtError as error:
             self.tell_error(error, method="session.update")
             return
@@ -195,7 +188,7 @@ class Run:
             fields["path"] = path
         self.talk.error(now, error.kind, error.message, retryable=error.retryable, **fields)
         if self.connected:
-            self._engine.carry_out()
+            self.engine.carry_out()
 
     def storage_problem(self, problem: StorageProblem) -> None:
         """Something was not stored; the voice goes on."""
@@ -206,7 +199,7 @@ class Run:
             )
         else:
             self.talk.error(now, "storage_failed", problem.message)
-        self._engine.carry_out()
+        self.engine.carry_out()
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -219,7 +212,7 @@ class Run:
                 RealtimeError, now, kind=error.kind, message=error.message, retryable=retryable, fatal=True
             )
         self.talk.closing(now)
-        self._engine.carry_out()
+        self.engine.carry_out()
 
     async def close_link(self) -> None:
         """Close the connection; running tools end here."""
@@ -233,13 +226,13 @@ class Run:
         now = time.monotonic()
         self._tools.end_all()
         self.talk.end_all(now)
-        self._engine.carry_out()
+        self.engine.carry_out()
         duration_ms = self.talk.at_ms(now)
         ended_at = _wall_time()
         storing = asyncio.ensure_future(self._recorder.finish(reason, ended_at, duration_ms))
         await asyncio.wait({storing}, timeout=STORE_S)
         self.talk.close(time.monotonic(), reason, error)
-        self._engine.carry_out()
+        self.engine.carry_out()
         return duration_ms, list(await storing)
 
     async def abandon(self) -> None:
@@ -254,20 +247,29 @@ class Run:
 
     # -- parts -------------------------------------------------------------------------------------------
 
-    def _build(self, plan: Plan) -> AgentGraph:
+    async def _build(self, plan: Plan) -> AgentGraph:
         from omnirt.specs.build import build_graph
 
-        return build_graph(
-            plan.spec,
-            self._services.library,
+        library = self._services.library
+        nodes = resolve_graph(plan.spec, library, library.place_of(plan.spec))
+        build = partial(
+            build_graph,
+            plan.spec.name,
+            nodes,
             variables=plan.variables,
             run_tool=lambda request: self._tools.run(request),
+            python=self._services.python,
             on_handoff=self._handed_off,
         )
+        try:
+            # In a thread, as it imports what a spec names and calls what it says.
+            return await asyncio.wrap_future(in_thread(build))
+        except BusyError as error:
+            raise OmnirtError("overloaded", f"{error}; restart the daemon.") from None
 
     def _handed_off(self, from_agent: str, to_agent: str) -> None:
         self.talk.handed_off(from_agent, to_agent, time.monotonic())
-        self._engine.carry_out()
+        self.engine.carry_out()
 
     def _agent_tools(self) -> frozenset[str]:
         agent = self._graph.agents[self.talk.agent]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile
 from omnirt.providers.settings import ConnectionSettings
-from omnirt.sessions.tools import HostCaller
+from omnirt.sessions.approvals import HostCaller
 from omnirt.specs.load import AgentLibrary
+from omnirt.specs.python_tools import PythonTools
 from omnirt.storage import AudioStorage
 
 
@@ -102,6 +103,7 @@ class Services:
     library: AgentLibrary = field(default_factory=lambda: AgentLibrary([]))
     simulators: Simulators = field(default_factory=Simulators)
     sdk: SdkLoader = field(default_factory=SdkLoader)
+    python: PythonTools = field(default_factory=PythonTools)
     config: Callable[[], ConnectionSettings] = ConnectionSettings
     """Reads the configuration file; asked at every start, so that a change needs no restart."""
     learn_secrets: Callable[..., None] = lambda *secrets: None
@@ -110,6 +112,8 @@ class Services:
     call_host: HostCaller | None = None
     answers_tools: Callable[[], bool] = lambda: True
     """Whether `call_host` gets answers: without them host tools are `agent_invalid`."""
+    answers_approvals: Callable[[], bool] = lambda: True
+    """The same for `tool.approve`: without them the agent's `approval_policy` decides."""
 
     @classmethod
     def standalone(cls, data_dir: Path | None, environ: Mapping[str, str]) -> Services:
@@ -117,6 +121,7 @@ class Services:
         return cls(storage=AudioStorage(data_dir), environ=environ)
 
     async def close(self) -> None:
-        """Stop the server, flush the storage."""
+        """Stop the server and the Python tools, flush the storage."""
+        self.python.close()
         await self.simulators.close()
         await self.storage.close()

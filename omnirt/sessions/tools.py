@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
 from omnirt.protocol.calls import ToolCallParams, ToolCallResult
 from omnirt.protocol.pending import CallFailed
 from omnirt.protocol.types import ErrorInfo
+from omnirt.sessions.approvals import GRACE_S, Approvals, HostCaller, Verdict
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.items import parse_arguments
-from omnirt.sessions.reading import is_writable_json
-from omnirt.specs.tools import ToolRequest, check_arguments
+from omnirt.sessions.reading import is_writable_json, writable
+from omnirt.sessions.tool_outputs import bounded
+from omnirt.specs.tools import ToolFailedError, ToolRequest, check_arguments
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 0.5
-"""Beyond a tool's own limit, so that whoever keeps it ends the call in its own way."""
+MAX_MESSAGE_CHARS: Final = 4096
+"""Of a tool's own error."""
 
 Status = Literal["completed", "failed", "rejected", "timedOut"]
 
@@ -36,86 +37,76 @@ _REASONS: dict[CallFailed.Reason, str] = {
     "overloaded": "overloaded",
 }
 """What is not here is the fault of the host's own tool."""
-
-
-class HostCaller(Protocol):
-    """Asks the host: `await call_host("tool.call", params, timeout_s)` gives the struct of its result.
-
-    Raises CallFailed: no result; its `reason` says why.
-    """
-
-    def __call__(self, method: str, params: Struct, timeout_s: float) -> Awaitable[Struct]: ...
+_ENDED: Final = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
 
 
 @dataclass(eq=False)
 class _Use:
-    """A tool that runs; two with one call id are two."""
+    """A tool that runs, or waits for an approval (`asked`); two with one call id are two."""
 
     tool_call_id: str
     tool_name: str
     arguments: Any
-    started: float
+    agent: str
+    started: float | None = None
+    asked: bool = False
 
 
 class ToolRunner:
-    """Runs tool calls of one session; several at once."""
+    """Runs tool calls of one session; several at once.
 
-    def __init__(self, talk: Conversation, told: Callable[[], None], call_host: HostCaller | None) -> None:
-        """`told` is called after events were put into the conversation's outputs."""
+    Args:
+        talk: Of the session; its outputs get the events.
+        told: Called after events were put into them.
+        call_host: Asks the host, if there is one.
+        approvals: Decide whether a tool may run.
+    """
+
+    def __init__(
+        self,
+        talk: Conversation,
+        told: Callable[[], None],
+        call_host: HostCaller | None,
+        approvals: Approvals,
+    ) -> None:
         self._talk = talk
         self._told = told
         self._call_host = call_host
+        self._approvals = approvals
         self._open: dict[_Use, None] = {}
 
     def end_all(self) -> None:
         """End what still runs: a tool may swallow its cancellation and go on for as long as it likes."""
-        error = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
         for use in list(self._open):
-            self._end(use, error.message, "failed", error)
+            self._end(use, _ENDED.message, "rejected" if use.asked else "failed", _ENDED)
 
     async def run(self, request: ToolRequest) -> str:
         """Run one call; never raises but when it is cancelled. Returns what the model is told."""
-        use = self._start(request.tool_call_id, request.tool_name, request.arguments_json, request.agent)
-        output: Any = UNSET
+        use = self._opened(request.tool_call_id, request.tool_name, request.arguments_json, request.agent)
+        output: Any = None
         status: Status = "failed"
         error: ErrorInfo | None = None
         try:
-            output, told = await self._guarded(request)
+            arguments = _fitting(request)
+            verdict = await self._verdict(use, request, arguments)
+            if verdict.decision == "reject":
+                output, status = verdict.words(request.tool_name), "rejected"
+                return bounded(output)[1]
+            self._begin(use)
+            output, told = bounded(await self._guarded(request, arguments))
             status = "completed"
-        except OmnirtError as problem:
-            status = "timedOut" if problem.kind == "timed_out" else "failed"
-            error = ErrorInfo(kind=problem.kind, message=problem.message)
-            output = told = self._words(request, problem)
-        except CallFailed as failed:
-            error = _failure(failed)
+            return told
+        except (OmnirtError, CallFailed, ToolFailedError) as problem:
+            error = self._error(problem)
             status = "timedOut" if error.kind == "timed_out" else "failed"
-            output = told = self._words(request, error)
+            output = _words(request, error)
+            return writable(output)
         except asyncio.CancelledError:
-            error = ErrorInfo(kind="cancelled", message="The session ended before the tool did.")
-            output = error.message
+            error, output = _ENDED, _ENDED.message
+            status = "rejected" if use.asked else "failed"
             raise
         finally:
             self._end(use, output, status, error)
-        return told
-
-    async def _guarded(self, request: ToolRequest) -> tuple[Any, str]:
-        """The output, and as the model is told it. Whatever breaks in a tool is an `OmnirtError` here.
-
-        Anything else would end the SDK's session, and a `CancelledError` of the tool's own leave it silent.
-        """
-        try:
-            output = await self._call(request)
-            return output, output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-        except (OmnirtError, CallFailed):
-            raise
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise OmnirtError("internal", "The tool was called off.") from None
-        except Exception as problem:  # noqa: BLE001 - see above
-            log.error("the tool %s broke: %s", request.tool_name, type(problem).__name__)
-            raise OmnirtError("internal", f"The tool broke ({type(problem).__name__}).") from None
 
     def refused(
         self, tool_call_id: str, name: str, arguments_json: str, known: Collection[str]
@@ -132,14 +123,45 @@ class ToolRunner:
             told = f"The tool {name} failed: {message}"
         else:
             return None
-        use = self._start(tool_call_id, name, arguments_json, self._talk.agent)
+        use = self._opened(tool_call_id, name, arguments_json, self._talk.agent)
         self._end(use, told, "failed", ErrorInfo(kind=kind, message=message))
         return told
 
-    async def _call(self, request: ToolRequest) -> Any:
-        arguments, problem = check_arguments(request.parameters, request.arguments_json)
-        if problem is not None or arguments is None:
-            raise OmnirtError("invalid_params", f"The arguments do not fit the tool: {problem}")
+    # -- one use -----------------------------------------------------------------------------------------
+
+    async def _verdict(self, use: _Use, request: ToolRequest, arguments: dict[str, Any]) -> Verdict:
+        """What was decided; told when somebody had to."""
+        if not await _needs_approval(request, arguments):
+            return Verdict("approve", "policy")
+        use.asked = True
+        verdict = await self._approvals.decide(request, arguments)
+        self._resolved(use, verdict)
+        return verdict
+
+    async def _guarded(self, request: ToolRequest, arguments: dict[str, Any]) -> Any:
+        """The output. Whatever breaks in a tool is an error with a kind here.
+
+        Anything else would end the SDK's session, and a `CancelledError` of the tool's own leave it silent.
+        """
+        try:
+            return await self._call(request, arguments)
+        except (OmnirtError, CallFailed, ToolFailedError):
+            raise
+        except TimeoutError:
+            raise OmnirtError("timed_out", "The tool did not answer.") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise OmnirtError("internal", "The tool was called off.") from None
+        except Exception as problem:  # noqa: BLE001 - see above
+            log.error("the tool %s broke: %s", request.tool_name, type(problem).__name__)
+            raise OmnirtError("internal", f"The tool broke ({type(problem).__name__}).") from None
+
+    async def _call(self, request: ToolRequest, arguments: dict[str, Any]) -> Any:
+        if request.invoke is not None:
+            async with asyncio.timeout(request.timeout_s):
+                return await request.invoke(arguments)
         if self._call_host is None:
             raise OmnirtError("session_state", "No host answers tool calls.")
         params = ToolCallParams(
@@ -151,40 +173,69 @@ class ToolRunner:
             agent=request.agent,
             timeout_ms=round(request.timeout_s * 1000),
         )
-        try:
-            # The host's caller keeps the limit itself; a plain function of a program's own may not.
-            async with asyncio.timeout(request.timeout_s + GRACE_S):
-                answer = await self._call_host("tool.call", params, request.timeout_s)
-        except TimeoutError:
-            raise OmnirtError("timed_out", "The tool did not answer.") from None
+        # The host's caller keeps the limit itself; a plain function of a program's own may not.
+        async with asyncio.timeout(request.timeout_s + GRACE_S):
+            answer = await self._call_host("tool.call", params, request.timeout_s)
         assert isinstance(answer, ToolCallResult), "the caller decodes what CALLS names"
         return answer.output
 
-    @staticmethod
-    def _words(request: ToolRequest, problem: OmnirtError | ErrorInfo) -> str:
-        if problem.kind == "timed_out":
-            return f"The tool {request.tool_name} did not answer within {request.timeout_s:g} s."
-        return f"The tool {request.tool_name} failed: {problem.message}"
+    def _error(self, problem: OmnirtError | CallFailed | ToolFailedError) -> ErrorInfo:
+        match problem:
+            case OmnirtError():
+                return ErrorInfo(kind=problem.kind, message=problem.message)
+            case CallFailed():
+                kind = _REASONS.get(problem.reason, "tool_failed")
+                code = UNSET if problem.code is None else str(problem.code)
+                return ErrorInfo(kind=kind, message=problem.message, code=code)
+            case ToolFailedError():
+                message = writable(self._talk.mask(problem.message[:MAX_MESSAGE_CHARS]))
+                code = UNSET if problem.code is None else problem.code
+                return ErrorInfo(kind="tool_failed", message=message, code=code)
 
-    def _start(self, call_id: str, name: str, arguments_json: str, agent: str) -> _Use:
-        use = _Use(call_id, name, parse_arguments(arguments_json), time.monotonic())
+    # -- events ------------------------------------------------------------------------------------------
+
+    def _opened(self, call_id: str, name: str, arguments_json: str, agent: str) -> _Use:
+        use = _Use(call_id, name, parse_arguments(arguments_json), agent)
         self._open[use] = None
+        return use
+
+    def _resolved(self, use: _Use, verdict: Verdict) -> None:
+        if not use.asked:
+            return  # the end of the session came first
+        use.asked = False
+        self._talk.emit(
+            ev.RealtimeToolApprovalResolved,
+            time.monotonic(),
+            tool_call_id=use.tool_call_id,
+            decision=verdict.decision,
+            by=verdict.by,
+        )
+        self._told()
+
+    def _begin(self, use: _Use) -> float:
+        """Tell the start, once."""
+        if use.started is not None:
+            return use.started
+        use.started = time.monotonic()
         self._talk.emit(
             ev.RealtimeToolStart,
             use.started,
-            tool_call_id=call_id,
-            tool_name=name,
+            tool_call_id=use.tool_call_id,
+            tool_name=use.tool_name,
             arguments=use.arguments,
-            agent=agent,
+            agent=use.agent,
         )
         self._talk.sync_state(use.started)
         self._told()
-        return use
+        return use.started
 
     def _end(self, use: _Use, output: Any, status: Status, error: ErrorInfo | None) -> None:
+        """Tell the end, once, and what has to come before it."""
         if use not in self._open:
             return
         del self._open[use]
+        self._resolved(use, Verdict("reject", "policy"))
+        started = self._begin(use)
         now = time.monotonic()
         self._talk.emit(
             ev.RealtimeToolEnd,
@@ -192,17 +243,35 @@ class ToolRunner:
             tool_call_id=use.tool_call_id,
             tool_name=use.tool_name,
             arguments=use.arguments,
-            output=None if output is UNSET else output,
+            output=output,
             status=status,
-            duration_ms=round((now - use.started) * 1000),
+            duration_ms=round((now - started) * 1000),
             error=UNSET if error is None else error,
         )
         self._told()
 
 
-def _failure(failed: CallFailed) -> ErrorInfo:
-    return ErrorInfo(
-        kind=_REASONS.get(failed.reason, "tool_failed"),
-        message=failed.message,
-        code=UNSET if failed.code is None else str(failed.code),
-    )
+def _fitting(request: ToolRequest) -> dict[str, Any]:
+    """The arguments, if they fit."""
+    arguments, problem = check_arguments(request.parameters, request.arguments_json)
+    if arguments is None:
+        raise OmnirtError("invalid_params", f"The arguments do not fit the tool: {problem}")
+    return arguments
+
+
+async def _needs_approval(request: ToolRequest, arguments: dict[str, Any]) -> bool:
+    """Whether this use has to be approved; in doubt it has."""
+    if isinstance(request.needs_approval, bool):
+        return request.needs_approval
+    try:
+        async with asyncio.timeout(request.timeout_s):
+            return await request.needs_approval(arguments)
+    except Exception as problem:  # noqa: BLE001 - the code of a spec
+        log.warning("whether %s needs approval: %s", request.tool_name, type(problem).__name__)
+        return True
+
+
+def _words(request: ToolRequest, problem: ErrorInfo) -> str:
+    if problem.kind == "timed_out":
+        return f"The tool {request.tool_name} did not answer within {request.timeout_s:g} s."
+    return f"The tool {request.tool_name} failed: {problem.message}"

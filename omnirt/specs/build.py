@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from omnirt.specs.graph import Handoff, Node, resolve_graph
+from omnirt.specs.graph import Handoff, Node
 from omnirt.specs.instructions import render, template_names
-from omnirt.specs.load import AgentLibrary
-from omnirt.specs.parts import Tool
 from omnirt.specs.problems import Place
+from omnirt.specs.python_tools import PythonTools
 from omnirt.specs.spec import AgentSpec
-from omnirt.specs.tools import RunTool, ToolRequest
+from omnirt.specs.tools import RunTool, ToolDefinition, host_tool
 
 if TYPE_CHECKING:
     from agents import FunctionTool, Handoff as SdkHandoff
@@ -32,7 +31,7 @@ class AgentGraph:
         warnings: Names the templates used and nobody gave, one sentence each, each once.
     """
 
-    def __init__(self, start: str, agents: dict[str, RealtimeAgent[Any]], nodes: dict[str, Node]) -> None:
+    def __init__(self, start: str, agents: dict[str, RealtimeAgent[Any]], nodes: Mapping[str, Node]) -> None:
         self.start = agents[start]
         self.agents = agents
         self.warnings: tuple[str, ...] = ()
@@ -44,30 +43,29 @@ class AgentGraph:
 
 
 def build_graph(
-    spec: AgentSpec,
-    library: AgentLibrary,
+    start: str,
+    nodes: Mapping[str, Node],
     *,
     variables: Mapping[str, Any] | None,
     run_tool: RunTool,
+    python: PythonTools,
     on_handoff: OnHandoff,
-    place: Place | None = None,
 ) -> AgentGraph:
-    """The SDK's agents for `spec` and all it hands over to.
+    """The SDK's agents of a graph. Imports and calls what their specs name, so not for the event loop.
 
     Args:
-        spec: Where the session starts, from `AgentLibrary.resolve`.
-        library: Where handoffs by name are found.
+        start: Where the session starts.
+        nodes: The agents, from `resolve_graph`.
         variables: Template variables of the session; they come before each spec's own.
-        run_tool: Carries out host tools. Never raises: what it returns is what the model is told.
+        run_tool: Carries out tools. Never raises: what it returns is what the model is told.
+        python: Makes and runs Python tools.
         on_handoff: Told of each handoff.
-        place: Where `spec` stands, for errors.
 
     Raises:
         OmnirtError: `agent_invalid`, with `path` and, for an agent from a file, `file`.
     """
     from agents.realtime import RealtimeAgent
 
-    nodes = resolve_graph(spec, library, place or library.place_of(spec))
     warnings: dict[str, None] = {}
     agents: dict[str, RealtimeAgent[Any]] = {}
     for name, node in nodes.items():
@@ -78,14 +76,16 @@ def build_graph(
             name=name,
             handoff_description=node.spec.description or None,
             instructions=text,
-            tools=[_host_tool(tool, name, run_tool) for tool in node.spec.tools if tool.on_host],
+            tools=[
+                function_tool(definition, node.spec, run_tool) for definition in _definitions(node, python)
+            ],
         )
     for name, node in nodes.items():
         # Only now: with cycles no order of creation would do.
         agents[name].handoffs = [
             _handoff(name, edge, agents[edge.target], on_handoff) for edge in node.handoffs
         ]
-    graph = AgentGraph(spec.name, agents, nodes)
+    graph = AgentGraph(start, agents, nodes)
     graph.warnings = tuple(warnings)
     return graph
 
@@ -112,32 +112,47 @@ def render_instructions(node: Node, variables: Mapping[str, Any] | None) -> tupl
     return render(spec.instructions or "", names, node.place.at(member))
 
 
-def _host_tool(tool: Tool, agent: str, run_tool: RunTool) -> FunctionTool:
+def function_tool(definition: ToolDefinition, spec: AgentSpec, run_tool: RunTool) -> FunctionTool:
+    """A tool as the SDK takes it; each use goes through `run_tool`, whoever carries it out.
+
+    Args:
+        definition: Of the tool.
+        spec: The agent that has it.
+        run_tool: Runs it and never raises.
+    """
     from agents import FunctionTool
 
-    name = tool.name or ""
-    parameters = tool.parameters or {"type": "object", "properties": {}}
-
-    async def invoke(context: ToolContext[Any], arguments: str) -> str:
-        return await run_tool(
-            ToolRequest(
-                tool_call_id=context.tool_call_id,
-                tool_name=name,
-                arguments_json=arguments,
-                agent=agent,
-                timeout_s=tool.timeout_s,
-                parameters=parameters,
-            )
-        )
+    async def use(context: ToolContext[Any], arguments: str) -> str:
+        return await run_tool(definition.request(context, arguments, spec))
 
     return FunctionTool(
-        name=name,
-        description=tool.description or "",
-        params_json_schema=parameters,
-        on_invoke_tool=invoke,
+        name=definition.name,
+        description=definition.description,
+        params_json_schema=definition.shown,
+        on_invoke_tool=use,
         # Strict mode rewrites the schema: every member would become required.
         strict_json_schema=False,
     )
+
+
+def _definitions(node: Node, python: PythonTools) -> list[ToolDefinition]:
+    """The tools that the spec itself declares; those of its servers come when they are connected."""
+    found: dict[str, Place] = {}
+    definitions: list[ToolDefinition] = []
+    for index, tool in enumerate(node.spec.tools):
+        here = node.place.at("tools", index)
+        definition = host_tool(tool) if tool.on_host else python.define(tool, here)
+        if definition is None:
+            continue
+        if definition.name in found:
+            # Names that the spec gives were compared before; a Python tool brings its own.
+            raise here.problem(
+                f"Its name is `{definition.name}`, as that of the tool at {found[definition.name].path};"
+                " give it another `name`"
+            )
+        found[definition.name] = here
+        definitions.append(definition)
+    return definitions
 
 
 def _handoff(

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from omnirt.protocol.calls import ToolCallParams, ToolCallResult
-from omnirt.sessions.tools import HostCaller
+from omnirt.sessions.approvals import HostCaller
 
 
 def answering(answer: Any | Callable[[ToolCallParams], Any]) -> HostCaller:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from omnirt.loopback import LoopbackEndpoint, LoopbackServer, Script, SimulatorProfile, load_script
 from omnirt.protocol.types import Event
+from omnirt.sessions.approvals import HostCaller
 from omnirt.sessions.services import Services
 from omnirt.sessions.session import RealtimeSession
-from omnirt.sessions.tools import HostCaller
 from omnirt.storage import AudioStorage
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from msgspec import UNSET, Struct
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.calls import ToolCallResult
-from omnirt.sessions.tools import HostCaller, ToolRunner
+from omnirt.sessions.approvals import Approvals, HostCaller
+from omnirt.sessions.tools import ToolRunner
 from omnirt.specs.tools import ToolRequest
 from tests.support.daemon import driven
 from tests.unit.sessions.helpers import Talk
@@ -35,7 +36,8 @@ def request(arguments: str = '{"city": "Rome"}', call_id: str = "call_1") -> Too
 
 
 def runner(talk: Talk, call_host: HostCaller | None) -> ToolRunner:
-    return ToolRunner(talk.core, talk.collect, call_host)
+    approvals = Approvals(talk.core.run, call_host, lambda: True)
+    return ToolRunner(talk.core, talk.collect, call_host, approvals)
 
 
 def answering(output: Any) -> HostCaller:
@@ -86,8 +88,11 @@ def test_without_anyone_to_ask_the_tool_fails() -> None:
 
 def test_an_output_that_is_no_json_fails_the_tool() -> None:
     talk = Talk()
-    assert "broke" in asyncio.run(runner(talk, answering({1, 2})).run(request()))
-    assert talk.of(ev.RealtimeToolEnd)[0].status == "failed"
+    assert "no JSON (of type object)" in asyncio.run(runner(talk, answering(object())).run(request()))
+    [end] = talk.of(ev.RealtimeToolEnd)
+    assert end.status == "failed"
+    assert end.error
+    assert (end.error.kind, end.error.code) == ("tool_failed", "object")
 
 
 def test_a_tool_that_is_not_there_starts_and_ends_too() -> None:

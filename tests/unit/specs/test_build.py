@@ -11,7 +11,9 @@ import pytest
 from omnirt.errors import OmnirtError
 from omnirt.loopback import LoopbackServer, SimulatorProfile, load_script
 from omnirt.specs.build import AgentGraph, build_graph, sdk_settings
+from omnirt.specs.graph import resolve_graph
 from omnirt.specs.load import AgentLibrary
+from omnirt.specs.python_tools import PythonTools
 from omnirt.specs.realtime import effective_realtime
 from omnirt.specs.tools import ToolRequest
 
@@ -46,11 +48,19 @@ class Spy:
         self.handoffs.append((source, target))
 
 
-def build(agent: dict[str, Any], spy: Spy | None = None, **variables: Any) -> AgentGraph:
-    library = AgentLibrary([])
+def build(
+    agent: dict[str, Any] | str, spy: Spy | None = None, library: AgentLibrary | None = None, **variables: Any
+) -> AgentGraph:
+    library = library or AgentLibrary([])
     spy = spy or Spy()
+    spec = library.resolve(agent)
     return build_graph(
-        library.resolve(agent), library, variables=variables, run_tool=spy.run_tool, on_handoff=spy.on_handoff
+        spec.name,
+        resolve_graph(spec, library, library.place_of(spec)),
+        variables=variables,
+        run_tool=spy.run_tool,
+        python=PythonTools(),
+        on_handoff=spy.on_handoff,
     )
 
 
@@ -138,13 +148,7 @@ def test_broken_instructions_point_into_the_spec(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("{% if %}")
     library = AgentLibrary([tmp_path])
     with pytest.raises(OmnirtError) as caught:
-        build_graph(
-            library.resolve("a"),
-            library,
-            variables=None,
-            run_tool=Spy().run_tool,
-            on_handoff=Spy().on_handoff,
-        )
+        build("a", library=library)
     assert caught.value.facts["path"] == "$.instructions_file"
     assert caught.value.facts["file"] == str(tmp_path / "a.yaml")
 
