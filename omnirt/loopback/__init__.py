@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from omnirt.loopback.reading import load_script
 from omnirt.loopback.script import Script
-from omnirt.loopback.server import LoopbackEndpoint, LoopbackServer, SimulatorProfile
+from omnirt.loopback.server import LoopbackEndpoint, LoopbackServer
+from omnirt.loopback.simulator import SimulatorProfile
 
 __all__ = ["LoopbackEndpoint", "LoopbackServer", "Script", "SimulatorProfile", "load_script"]

@@ -1,4 +1,4 @@
-"""What a response will do: the first rule of the script that fits the turn, else the small talk's."""
+"""What a scripted response does: the first rule that fits the turn, in the script or in the small talk."""
 
 from __future__ import annotations
 
@@ -6,33 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-import msgspec
-
+from omnirt.loopback.parts import Context, Turn
 from omnirt.loopback.reading import parse_script
 from omnirt.loopback.script import Action, Rule, Script, fill
+from omnirt.loopback.wire import ResponseParams
 
 _SMALL_TALK = Path(__file__).parent / "smalltalk.yaml"
 _USER = ("text", "audio")
 _ALL = ("text", "audio", "start", "tool_output", "idle")
 _QUOTED = re.compile(r"[\"“]([^\"”]+)[\"”]")
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """What a response answers.
-
-    Attributes:
-        kind: Where it came from; `start` when nothing waits for an answer.
-        text: What the user wrote or was heard to say; the instructions of a start; the output of a tool.
-        number: Which turn of the user this is, from 1; 0 for what is no user's turn.
-        tools: The names of the tools whose output this is.
-    """
-
-    kind: Literal["text", "audio", "start", "tool_output", "idle"]
-    text: str = ""
-    number: int = 0
-    tools: tuple[str, ...] = ()
 
 
 @cache
@@ -41,7 +24,7 @@ def small_talk() -> Script:
     return parse_script(_SMALL_TALK)
 
 
-class Brain:
+class ScriptedBrain:
     """Chooses actions; counts how often each rule was used, for `cycle`."""
 
     def __init__(self, script: Script, default: Script, can_say: Callable[[str], bool]) -> None:
@@ -49,7 +32,11 @@ class Brain:
         self._used = [0] * len(self._rules)
         self._can_say = can_say
 
-    def plan(self, turn: Turn) -> list[Action]:
+    def plan(self, turn: Turn, context: Context, params: ResponseParams) -> list[Action]:
+        """What the response to a turn does."""
+        return self.actions(turn)
+
+    def actions(self, turn: Turn) -> list[Action]:
         """The actions of the response to a turn, with their placeholders filled in."""
         tools = " ".join(turn.tools)
         values = {"text": turn.text, "tool": tools, "tool_output": turn.text}

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback.reading import load_script
-from omnirt.loopback.server import LoopbackServer, SimulatorProfile
+from omnirt.loopback.server import LoopbackServer
+from omnirt.loopback.simulator import SimulatorProfile
 from omnirt.loopback.speech import find_synthesiser
 
 

@@ -1,9 +1,9 @@
-"""The core of the simulator: one realtime session, sans-IO.
+"""The core of the loopback provider: one realtime session, sans-IO.
 
 Events of the client go in through `receive`, with the time; events for it come out of `take`. Between
-them the core wants to be called again at `wake_at` (`tick`), and asks for speech that it has no
-recording of (`wanted`, answered with `speech_ready` or `speech_failed`). It reads no clock, does no I/O and
-starts no task; its times are seconds of the simulation, which may run faster than the clock on the wall.
+them the core wants to be called again at `wake_at`, and whenever something came of the jobs that it wants
+done (`wanted`), with `tick`. It reads no clock, does no I/O and starts no task; its times are seconds of the
+conversation, which may run faster than the clock on the wall.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import assert_never
 import msgspec
 
 from omnirt.loopback import wire
-from omnirt.loopback.brain import Brain, Turn, small_talk
 from omnirt.loopback.config import MODALITIES, SessionSettings, setting_error, wrong_modalities
 from omnirt.loopback.hearing import BufferFull
 from omnirt.loopback.items import Item, Items, item_from
 from omnirt.loopback.listener import Listener
-from omnirt.loopback.response import NeedsSpeech, Response
-from omnirt.loopback.script import Failure, Script
-from omnirt.loopback.speech import Clip, Voice
+from omnirt.loopback.parts import Job, Parts, Turn
+from omnirt.loopback.response import Response
+from omnirt.loopback.speech import Clip
 from omnirt.loopback.usage import Meter
 from omnirt.loopback.wire import ClientError, Json, ResponseParams
 
@@ -33,43 +32,55 @@ _RESPONSES = 8  # at once: one in the conversation, the others beside it
 class _Running:
     """A response on stage: its steps, and what they wait for."""
 
-    def __init__(self, response: Response, steps: Iterator[float | NeedsSpeech]) -> None:
+    def __init__(self, response: Response, steps: Iterator[float | Job]) -> None:
         self.response = response
         self.steps = steps
         self.wake_at: float | None = None
-        self.needs: str | None = None
+        self.waits_for: Job | None = None
+        self.jobs: list[Job] = []
+
+    def goes_on(self, now: float) -> bool:
+        """Whether what it waited for is there; waits for nothing any more then."""
+        if self.waits_for is not None and not self.waits_for.ready:
+            return False
+        if self.wake_at is not None and self.wake_at > now:
+            return False
+        self.wake_at = self.waits_for = None
+        self.jobs = [job for job in self.jobs if not job.over]
+        return True
+
+    def wait_for(self, job: Job) -> None:
+        """Wait for something new in a job, which is wanted until it is over, or until the response is."""
+        self.waits_for = job
+        if job not in self.jobs:
+            self.jobs.append(job)
 
 
 class Conversation:
     """A session with one client.
 
     Args:
-        script: What to say.
-        voice: Where speech comes from; only what is at hand is asked of it.
+        parts: Its brain, ears and voice.
         tag: Makes ids differ from those of other sessions.
         model: The model that the client asked for.
         now: The time, in seconds of the simulation.
         wall: The time of day, for `expires_at`.
     """
 
-    def __init__(
-        self, script: Script, voice: Voice, *, tag: str, model: str, now: float, wall: float
-    ) -> None:
+    def __init__(self, parts: Parts, *, tag: str, model: str, now: float, wall: float) -> None:
         self.now = now
         self._tag = tag
         self._count = 0
         self._out: deque[Json] = deque()
-        self._script = script
-        self._voice = voice
+        self._parts = parts
         self.id = self.new_id("conv")
         self.items = Items()
         self.settings = SessionSettings(model=model)
         self._shown = {"id": self.new_id("sess"), "object": "realtime.session"}
         self._expires_at = int(wall + _SESSION_S)
-        self._brain = Brain(script, small_talk(), lambda text: voice.find(text) is not None)
         self.meter = Meter()
         self._running: list[_Running] = []
-        self.listener = Listener(self, script, voice.book.known_utterances)
+        self.listener = Listener(self, parts.script, parts.ears)
         self.emit("session.created", session=self._session())
 
     # what the shell around the core uses
@@ -106,24 +117,9 @@ class Conversation:
         return min(times, default=None)
 
     @property
-    def wanted(self) -> list[str]:
-        """Texts whose speech is missing."""
-        return [run.needs for run in self._running if run.needs is not None]
-
-    def speech_ready(self, now: float) -> None:
-        """What was wanted can now be found in the voice."""
-        self.now = now
-        for run in self._running:
-            run.needs = None
-        self._advance()
-
-    def speech_failed(self, text: str, now: float) -> None:
-        """There is no speech for a text: the responses that want it fail."""
-        self.now = now
-        for run in [run for run in self._running if run.needs == text]:
-            run.response.fail(Failure(message="The simulator could not speak this text."))
-            self._finish(run)
-        self._advance()
+    def wanted(self) -> list[Job]:
+        """The work to be done; what is no longer in it need not be finished."""
+        return [*self.listener.jobs, *(job for run in self._running for job in run.jobs)]
 
     # what the parts of the core use
 
@@ -138,7 +134,7 @@ class Conversation:
 
     def find_speech(self, text: str) -> Clip | None:
         """Speech that is at hand."""
-        return self._voice.find(text)
+        return self._parts.find_speech(text)
 
     def refuse(self, error: ClientError, event_id: str | None) -> None:
         """Tell the client that something it sent is wrong."""
@@ -241,12 +237,13 @@ class Conversation:
 
     def respond(self, turn: Turn, params: ResponseParams | None = None) -> None:
         """Begin a response to a turn."""
-        response = Response(self, self.settings, params or ResponseParams(), self._brain.plan(turn))
+        params = params or ResponseParams()
+        response = Response(self, self.settings, params, self._parts.brain.plan(turn, self, params))
         self.listener.idle_at = None
         self.meter.begin(response, self.settings, self.items)
         self.emit("response.created", response=response.as_json())
         self.emit("rate_limits.updated", rate_limits=self.meter.rate_limits())
-        self._running.append(_Running(response, response.steps(self._script.latency_ms)))
+        self._running.append(_Running(response, response.steps(self._parts.script.latency_ms)))
 
     def interrupt(self) -> None:
         """The user speaks: what is being said stops."""
@@ -271,16 +268,14 @@ class Conversation:
             self.listener.response_done(response)
 
     def _advance(self) -> None:
+        self.listener.tell_words()
         for run in list(self._running):
-            while run in self._running and run.needs is None:
-                if run.wake_at is not None and run.wake_at > self.now:
-                    break
-                run.wake_at = None
+            while run in self._running and run.goes_on(self.now):
                 match next(run.steps, None):
                     case None:
                         self._finish(run)
-                    case NeedsSpeech(text=text):
-                        run.needs = text
+                    case Job() as job:
+                        run.wait_for(job)
                     case wake_at:
                         run.wake_at = wake_at
         if self.listener.respond_when_due():

@@ -57,16 +57,6 @@ class Line:
         self.talk.tick(now)
         self._pass_out(now)
 
-    def speech_ready(self, now: float) -> None:
-        """Speech that was wanted is there."""
-        self.talk.speech_ready(now)
-        self._pass_out(now)
-
-    def speech_failed(self, text: str, now: float) -> None:
-        """Speech that was wanted can't be made."""
-        self.talk.speech_failed(text, now)
-        self._pass_out(now)
-
     def take(self, now: float) -> list[str | bytes | Drop | HalfOpen]:
         """What is to be sent now, in order."""
         out = []

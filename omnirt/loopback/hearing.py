@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from omnirt.loopback.audio import PCM16, Format, to_linear
 from omnirt.loopback.config import SemanticVad, ServerVad, TurnDetection
+from omnirt.loopback.parts import Activity
 from omnirt.loopback.speech import Utterance
-from omnirt.loopback.vad import FRAME_MS, VoiceActivity, level_db
+from omnirt.loopback.vad import FRAME_MS, level_db
 
 _LONGEST_MS = 10 * 60_000  # of one turn; the provider has a limit of its own kind
 _LOOK_BACK_MS = 5_000  # kept while nobody speaks, at least the prefix: a commit by hand takes it
@@ -39,19 +40,30 @@ class BufferFull(Exception):
 class InputBuffer:
     """Takes audio in pieces of any size; detects turns in it when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_activity: Callable[[Format], Activity]) -> None:
         self.format: Format = PCM16
         self.detection: TurnDetection | None = None
         self.total_ms = 0
         self._buffer = bytearray()
         self._heard = 0  # bytes of the session so far
         self._pending = bytearray()  # of the frame which is not full yet
-        self._activity = VoiceActivity()
+        self._make_activity = make_activity
+        self._activity = make_activity(PCM16)
 
     @property
     def speaking(self) -> bool:
         """Whether a turn has begun and not ended."""
         return self._activity.speaking
+
+    @property
+    def audio(self) -> bytearray:
+        """What a commit would take, to look at."""
+        return self._buffer
+
+    @property
+    def quiet_ms(self) -> int:
+        """For how long nobody has spoken."""
+        return self._activity.quiet_frames * FRAME_MS
 
     @property
     def buffered_ms(self) -> int:
@@ -63,7 +75,7 @@ class InputBuffer:
         if form != self.format:
             self.clear()
             self._heard = self._heard // self.format.bytes_per_ms * form.bytes_per_ms
-            self._activity = VoiceActivity()
+            self._activity = self._make_activity(form)
         if detection is None:
             self._activity.rest()
         self.format, self.detection = form, detection
@@ -104,7 +116,7 @@ class InputBuffer:
         elif not self.speaking:
             if self.buffered_ms > 2 * _LOOK_BACK_MS:
                 self._keep_last(_LOOK_BACK_MS)
-        elif self._activity.quiet_frames * FRAME_MS >= self._silence_ms:
+        elif self.quiet_ms >= self._silence_ms:
             yield SpeechStopped(self.total_ms)
 
     def _keep_last(self, ms: int) -> None:

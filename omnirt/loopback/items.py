@@ -17,7 +17,14 @@ _USUAL: dict[str, PartType] = {"text": "output_text", "audio": "output_audio"}
 
 
 class Part(msgspec.Struct):
-    """One content part. `ms` is the length of its audio, which outlives the audio itself."""
+    """One content part.
+
+    Attributes:
+        ms: The length of its audio, which outlives the audio itself.
+        ends_ms: Where in its audio each word of the transcript ends.
+        known: The words of it that both sides know, where the transcript does not say: those of the user
+            when nobody asked for a transcript, and those of the assistant that were heard before the cut.
+    """
 
     type: PartType
     text: str | None = None
@@ -26,6 +33,8 @@ class Part(msgspec.Struct):
     detail: str | None = None
     audio: bytearray = msgspec.field(default_factory=bytearray)
     ms: int = 0
+    ends_ms: list[int] = msgspec.field(default_factory=list)
+    known: str | None = None
 
     def as_json(self, *, audio: bool) -> Json:
         """The part as the protocol shows it: with its audio only when it was asked for."""
@@ -69,7 +78,8 @@ class Item(msgspec.Struct):
     @property
     def text(self) -> str:
         """All the words of a message."""
-        return " ".join(word for part in self.content if (word := part.text or part.transcript))
+        words = (part.text or part.transcript or part.known for part in self.content)
+        return " ".join(word for word in words if word)
 
     @property
     def has_audio(self) -> bool:
@@ -166,6 +176,8 @@ class Items:
         self._audio_bytes -= max(0, len(part.audio) - end_ms * bytes_per_ms)
         del part.audio[end_ms * bytes_per_ms :]
         part.ms = end_ms
+        words = zip((part.transcript or "").split(), part.ends_ms, strict=False)
+        part.known = " ".join(word for word, end in words if end <= end_ms)
         part.transcript = None
 
 

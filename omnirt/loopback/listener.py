@@ -1,16 +1,14 @@
-"""The user's side of a simulated session: input audio, turns, their transcription, and which turn is next."""
+"""The user's side of a session: input audio, turns, their transcription, and which turn is next."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from omnirt.loopback.brain import Turn
 from omnirt.loopback.config import ServerVad
-from omnirt.loopback.hearing import InputBuffer, SpeechStarted, SpeechStopped, recognise
+from omnirt.loopback.hearing import InputBuffer, SpeechStarted, SpeechStopped
 from omnirt.loopback.items import Item, Part
+from omnirt.loopback.parts import Ears, Hearing, Job, Turn
 from omnirt.loopback.script import Script, Unheard
-from omnirt.loopback.speech import Utterance
 from omnirt.loopback.wire import ClientError
 
 if TYPE_CHECKING:
@@ -18,22 +16,24 @@ if TYPE_CHECKING:
     from omnirt.loopback.response import Response
 
 _LEAST_MS = 100  # the provider commits no less
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
 class Listener:
     """Hears the user, and knows what is not answered yet."""
 
-    def __init__(self, talk: Conversation, script: Script, known: Sequence[Utterance]) -> None:
+    def __init__(self, talk: Conversation, script: Script, ears: Ears) -> None:
         self.idle_at: float | None = None
         self._talk = talk
         self._script = script
-        self._known = known
-        self._buffer = InputBuffer()
+        self._ears = ears
+        self._buffer = InputBuffer(ears.activity)
+        self._hearing: Hearing | None = None  # of the turn that is being spoken
+        self._heard: dict[str, tuple[Hearing, Part]] = {}  # by item: turns whose words are not known yet
         self._item_id: str | None = None  # announced by speech_started, used by the commit
         self._turns: dict[str, Turn] = {}  # not answered yet, in order
         self._outputs: list[tuple[str, str, str]] = []  # (item id, tool, output), not answered yet
         self._number = 0
-        self._spoken = 0
         self._due = 0  # responses that turn detection owes
         self.configure()
 
@@ -51,10 +51,13 @@ class Listener:
                     self._started(at_ms)
                 case SpeechStopped(at_ms=at_ms):
                     self._stopped(at_ms)
+        if self._hearing is not None:
+            self._hearing.follow(self._buffer.audio, self._buffer.quiet_ms)
 
     def _started(self, at_ms: int) -> None:
         self.idle_at = None
         self._item_id = self._talk.new_id("item")
+        self._hearing = self._ears.begin(self._buffer.format)
         self._talk.emit("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._item_id)
         detection = self._talk.settings.detection
         if detection is not None and detection.interrupt_response is not False:
@@ -80,40 +83,65 @@ class Listener:
     def clear(self) -> None:
         """Forget uncommitted audio."""
         self._buffer.clear()
-        self._item_id = None
+        self._item_id = self._hearing = None
         self._talk.emit("input_audio_buffer.cleared")
 
     def _commit(self, audio: bytes) -> None:
         talk, form = self._talk, self._buffer.format
         item_id, self._item_id = self._item_id or talk.new_id("item"), None
+        hearing, self._hearing = self._hearing, None
         talk.emit("input_audio_buffer.committed", previous_item_id=talk.items.last_id, item_id=item_id)
         part = Part("input_audio")
         talk.add_item(Item(item_id, "message", "completed", "user", [part]))
         talk.items.keep_audio(part, audio, len(audio) // form.bytes_per_ms)
-        self._transcribe(item_id, part, self._words(audio, part.ms))
+        detected = hearing is not None
+        hearing = hearing or self._ears.begin(form)
+        hearing.end(audio, detected=detected)
+        self._heard[item_id] = hearing, part
+        self._turns[item_id] = Turn("audio", "", self._turns[item_id].number, hearings=(hearing,))
+        self.tell_words()
 
-    def _words(self, audio: bytes, ms: int) -> str | Unheard:
-        self._spoken += 1
-        if self._spoken <= len(self._script.hears):
-            return self._script.hears[self._spoken - 1]
-        return recognise(audio, self._buffer.format, self._known) or f"(speech, {ms / 1000:.1f} s)"
+    # words
 
-    def _transcribe(self, item_id: str, part: Part, words: str | Unheard) -> None:
-        text = words if isinstance(words, str) else ""
-        self._turns[item_id] = Turn("audio", text, self._turns[item_id].number)
-        if self._talk.settings.audio.input.transcription is None:
+    @property
+    def jobs(self) -> list[Job]:
+        """The work of hearing."""
+        hearings = [hearing for hearing, _ in self._heard.values()]
+        return [job for hearing in [*hearings, self._hearing] if hearing is not None for job in hearing.jobs]
+
+    def tell_words(self) -> None:
+        """Tell the words that have become known."""
+        for item_id, (hearing, part) in list(self._heard.items()):
+            self._tell_deltas(item_id, hearing)
+            if hearing.words is not None:
+                del self._heard[item_id]
+                self._tell_end(item_id, part, hearing.words)
+        if self._hearing is not None and self._item_id is not None:
+            self._tell_deltas(self._item_id, self._hearing)
+
+    def _tell_deltas(self, item_id: str, hearing: Hearing) -> None:
+        for delta in hearing.deltas():
+            if self._is_transcribing:
+                self._talk.emit(f"{_TRANSCRIPTION}.delta", item_id=item_id, content_index=0, delta=delta)
+
+    def _tell_end(self, item_id: str, part: Part, words: str | Unheard) -> None:
+        part.known = words if isinstance(words, str) else ""
+        if (turn := self._turns.get(item_id)) is not None:
+            self._turns[item_id] = Turn("audio", part.known, turn.number)
+        if not self._is_transcribing:
             return
         members = {"item_id": item_id, "content_index": 0}
-        kind = "conversation.item.input_audio_transcription"
         if isinstance(words, Unheard):
             error = {"type": "transcription_error", "code": "audio_unintelligible", "message": words.fail}
-            self._talk.emit(f"{kind}.failed", **members, error=error)
+            self._talk.emit(f"{_TRANSCRIPTION}.failed", **members, error=error)
             return
-        part.transcript = text
-        for index, word in enumerate(text.split()):
-            self._talk.emit(f"{kind}.delta", **members, delta=word if index == 0 else f" {word}")
+        part.transcript = words
         usage = {"type": "duration", "seconds": part.ms / 1000}
-        self._talk.emit(f"{kind}.completed", **members, transcript=text, usage=usage)
+        self._talk.emit(f"{_TRANSCRIPTION}.completed", **members, transcript=words, usage=usage)
+
+    @property
+    def _is_transcribing(self) -> bool:
+        return self._talk.settings.audio.input.transcription is not None
 
     # which turn is next
 
@@ -141,7 +169,9 @@ class Listener:
             return self._turns.pop(next(iter(self._turns)))
         if self._turns:
             turns, self._turns = list(self._turns.values()), {}
-            return Turn(turns[-1].kind, "\n".join(turn.text for turn in turns), turns[-1].number)
+            text = "\n".join(turn.text for turn in turns if not turn.hearings)
+            hearings = tuple(hearing for turn in turns for hearing in turn.hearings)
+            return Turn(turns[-1].kind, text, turns[-1].number, hearings=hearings)
         return Turn("start", instructions)
 
     def respond_when_due(self) -> bool:

@@ -1,22 +1,22 @@
 """One response of the simulator: the actions of its plan as events, paced on a clock that it is told.
 
 `Response.steps` is a generator: it emits events through its stage, and yields whenever it must wait,
-for a time or for speech that has yet to be made. It reads no clock and starts no task.
+for a time or for a job such as speech that has yet to be made. It reads no clock and starts no task.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
-from typing import Literal, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import msgspec
 
 from omnirt.loopback.audio import from_recording
 from omnirt.loopback.config import SessionSettings
-from omnirt.loopback.items import Item, Items, Part
+from omnirt.loopback.items import Item, Part
+from omnirt.loopback.parts import Job, Speak, Stage, Step, Written
 from omnirt.loopback.script import Action, Call, Failure
-from omnirt.loopback.speech import Clip
 from omnirt.loopback.wire import Json, ResponseParams
 
 DELTA_MS = 100
@@ -29,29 +29,6 @@ _ARGUMENTS_DELTA = 24  # characters
 Status = Literal["in_progress", "completed", "cancelled", "failed", "incomplete"]
 
 
-class Stage(Protocol):
-    """What a response needs of its conversation."""
-
-    now: float
-    id: str
-    items: Items
-
-    def emit(self, type_: str, /, **members: object) -> None:
-        """Send an event."""
-
-    def new_id(self, prefix: str) -> str:
-        """A fresh id."""
-
-    def find_speech(self, text: str) -> Clip | None:
-        """Speech that is at hand."""
-
-
-class NeedsSpeech(msgspec.Struct, frozen=True):
-    """The response waits until this text has been spoken."""
-
-    text: str
-
-
 class _Ended(Exception):
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
@@ -61,7 +38,7 @@ class Response:
     """A response and what it has produced so far."""
 
     def __init__(
-        self, stage: Stage, settings: SessionSettings, params: ResponseParams, plan: list[Action]
+        self, stage: Stage, settings: SessionSettings, params: ResponseParams, plan: Iterable[Step]
     ) -> None:
         self.id = stage.new_id("resp")
         self.status: Status = "in_progress"
@@ -104,22 +81,27 @@ class Response:
             "metadata": self._params.metadata,
         }
 
-    def steps(self, latency_ms: int) -> Iterator[float | NeedsSpeech]:
-        """Perform the plan; yields the time to wait for, or the speech that is missing."""
+    def steps(self, latency_ms: int) -> Iterator[float | Job]:
+        """Perform the plan; yields the time to wait for, or the job."""
         yield self._stage.now + latency_ms / 1000
         self.play_end = self._stage.now
         try:
-            for action in self._plan:
-                yield from self._perform(action)
+            for step in self._plan:
+                if isinstance(step, Job):
+                    yield step
+                elif isinstance(step, Written):
+                    self._write(step.text)
+                else:
+                    yield from self._perform(step)
             self._end("completed", None)
         except _Ended as ended:
             self.fail(ended.failure)
 
-    def _perform(self, action: Action) -> Iterator[float | NeedsSpeech]:
+    def _perform(self, action: Action) -> Iterator[float | Job]:
         if action.say is not None and self.modality == "audio":
             yield from self._say(action.say)
         elif (text := action.say or action.text) is not None:
-            self._write(self._clip_text(text) if action.say is not None else text)
+            self._write_words(self._clip_text(text) if action.say is not None else text)
         elif action.wait_ms is not None:
             yield self._stage.now + action.wait_ms / 1000
         elif action.failure is not None:
@@ -145,15 +127,17 @@ class Response:
 
     # speech and text
 
-    def _say(self, text: str) -> Iterator[float | NeedsSpeech]:
-        while (clip := self._stage.find_speech(text)) is None:
-            yield NeedsSpeech(text)
+    def _say(self, text: str) -> Iterator[float | Job]:
+        if (clip := self._stage.find_speech(text)) is None:
+            yield (job := Speak(text, self._settings.audio.output.speed))
+            if (clip := job.clip) is None:
+                raise _Ended(Failure(message=job.failure or "There is no speech for this text."))
         form = self._settings.output_format
         data = from_recording(clip.pcm, form)
         data = data[: len(data) - len(data) % form.bytes_per_ms]
         size = DELTA_MS * form.bytes_per_ms
         item, part = self._message("output_audio")
-        words, said = clip.words, 0
+        words, said, begin_ms = clip.words, 0, part.ms
         for offset in range(0, len(data), size):
             self.play_end = max(self.play_end, self._stage.now)
             if (due := self.play_end + (DELTA_MS - AHEAD_MS) / 1000) > self._stage.now:
@@ -163,6 +147,7 @@ class Response:
             last = offset + size >= len(data)
             # the words that begin within this chunk go ahead of its audio
             while said < len(words) and (last or said == 0 or clip.ends_ms[said - 1] < end_ms):
+                part.ends_ms.append(begin_ms + clip.ends_ms[said])
                 self._transcript(item, part, words[said])
                 said += 1
             self._audio(item, part, chunk, len(chunk) // form.bytes_per_ms)
@@ -181,13 +166,16 @@ class Response:
         self._emit("response.output_audio.delta", item, delta=delta)
         self._count(audio=ms * AUDIO_TOKENS_PER_S / 1000)
 
-    def _write(self, text: str) -> None:
-        item, part = self._message("output_text")
+    def _write_words(self, text: str) -> None:
         for word in text.split():
-            delta = f" {word}" if part.text else word
-            part.text = (part.text or "") + delta
-            self._emit("response.output_text.delta", item, delta=delta)
-            self._count(text=_tokens(delta))
+            goes_on = self._open is not None and self._open[1].text
+            self._write(f" {word}" if goes_on else word)
+
+    def _write(self, delta: str) -> None:
+        item, part = self._message("output_text")
+        part.text = (part.text or "") + delta
+        self._emit("response.output_text.delta", item, delta=delta)
+        self._count(text=_tokens(delta))
 
     def _count(self, *, text: float = 0, audio: float = 0) -> None:
         self._exact_audio += audio

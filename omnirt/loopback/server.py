@@ -1,7 +1,7 @@
-"""The simulator's server: one WebSocket endpoint on the loopback interface, for any number of scripts.
+"""The loopback provider's server: one WebSocket endpoint on this machine, for any number of profiles.
 
 A thin shell: it knows tokens, clocks and sockets, and nothing of what is said. Each open endpoint has a
-random token, which is also how a connection finds its script.
+random token, which is also how a connection finds its profile.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from websockets.typing import Subprotocol
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback.conversation import Conversation
+from omnirt.loopback.errands import Errands
 from omnirt.loopback.faults import HalfOpen, Line
+from omnirt.loopback.parts import Parts, Profile
 from omnirt.loopback.script import Drop, Script
 from omnirt.loopback.speech import Voice, find_synthesiser
 
@@ -49,17 +51,10 @@ _silent = logging.getLogger("omnirt.loopback.websockets")
 _silent.disabled = True
 
 
-class SimulatorProfile(msgspec.Struct):
-    """What an endpoint does: its script (small talk without one), and how much faster than life."""
-
-    script: Script | None = None
-    speed: float = 1.0
-
-
 class LoopbackEndpoint:
     """An open endpoint: `url` and `token` are what a client needs."""
 
-    def __init__(self, url: str, token: str, profile: SimulatorProfile) -> None:
+    def __init__(self, url: str, token: str, profile: Profile) -> None:
         self.url = url
         self.token = token
         self.profile = profile
@@ -70,7 +65,7 @@ class LoopbackEndpoint:
 
 
 class _Admission(NamedTuple):
-    profile: SimulatorProfile
+    profile: Profile
     number: int
     model: str
 
@@ -114,7 +109,7 @@ class LoopbackServer:
         await self._server.wait_closed()
         self._server = None
 
-    def open(self, profile: SimulatorProfile, *, token: str | None = None) -> LoopbackEndpoint:
+    def open(self, profile: Profile, *, token: str | None = None) -> LoopbackEndpoint:
         """Make an endpoint.
 
         Args:
@@ -164,35 +159,32 @@ class LoopbackServer:
     # the conversation
 
     async def _converse(self, connection: ServerConnection) -> None:
-        profile, number, model = self._admitted.pop(connection)
-        script = profile.script or Script()
-        clock = _Clock(profile.speed)
-        talk = Conversation(
-            script, self._voice, tag=secrets.token_hex(4), model=model, now=clock.now(), wall=time.time()
-        )
-        line = Line(talk, script.faults_of(number), clock.now())
+        admission = self._admitted.pop(connection)
         try:
-            while await self._send(connection, line.take(clock.now())):
-                for text in talk.wanted:
-                    await self._speak(line, text, clock)
-                if (message := await _receive(connection, clock.seconds_until(line.wake_at))) is None:
-                    line.tick(clock.now())
-                else:
-                    line.receive(message, clock.now())
+            async with admission.profile.parts(self._voice) as parts:
+                await self._talk(connection, parts, admission)
         except ConnectionClosed:
             pass
         except Exception:  # noqa: BLE001 - the library would log it with the frames
-            _log.exception("The simulator's conversation failed")
+            _log.exception("The conversation failed")
             await connection.close(1011)
 
-    async def _speak(self, line: Line, text: str, clock: _Clock) -> None:
+    async def _talk(self, connection: ServerConnection, parts: Parts, admission: _Admission) -> None:
+        profile, number, model = admission
+        clock = _Clock(profile.speed)
+        talk = Conversation(parts, tag=secrets.token_hex(4), model=model, now=clock.now(), wall=time.time())
+        line = Line(talk, parts.script.faults_of(number), clock.now())
+        inlet = _Inlet(connection)
+        errands = Errands(parts.perform, inlet.wake)
         try:
-            await self._voice.speak(text)
-        except OmnirtError as error:
-            _log.warning("No speech for what the script says: %s", error.kind)
-            line.speech_failed(text, clock.now())
-        else:
-            line.speech_ready(clock.now())
+            while await self._send(connection, line.take(clock.now())):
+                errands.follow(talk.wanted)
+                if (message := await inlet.receive(clock.seconds_until(line.wake_at))) is None:
+                    line.tick(clock.now())
+                else:
+                    line.receive(message, clock.now())
+        finally:
+            await errands.close()
 
     async def _send(self, connection: ServerConnection, out: list[str | bytes | Drop | HalfOpen]) -> bool:
         """Send; False when that was the end."""
@@ -235,13 +227,32 @@ class _Clock:
         return None if at is None else max(0.0, (at - self.now()) / self._speed)
 
 
-async def _receive(connection: ServerConnection, seconds: float | None) -> str | bytes | None:
-    """The next event of the client, or None when the time is up."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await connection.recv()
-    except TimeoutError:
-        return None
+class _Inlet:
+    """Events of the client, until the time is up or somebody wakes who waits for them."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self._waiting: asyncio.Timeout | None = None
+        self._woken = False
+
+    async def receive(self, seconds: float | None) -> str | bytes | None:
+        """The next event, or None when the time is up or `wake` was called."""
+        if self._woken:
+            self._woken = False
+            return None
+        try:
+            async with asyncio.timeout(seconds) as self._waiting:
+                return await self._connection.recv()
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting = None
+
+    def wake(self) -> None:
+        """There is something to do besides."""
+        self._woken = True
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(0)
 
 
 def _tokens(headers: Headers, query: dict[str, list[str]]) -> list[str]:

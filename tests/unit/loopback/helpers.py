@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from omnirt.loopback.conversation import Conversation
 from omnirt.loopback.reading import load_script
 from omnirt.loopback.script import Script
+from omnirt.loopback.simulator import simulated_parts
 from omnirt.loopback.speech import Voice
 from tests.support.programs import find_program
 
@@ -66,7 +67,8 @@ class Talk:
             script = load_script(script or {})
         self.voice = Voice(program)
         self.now = 100.0
-        self.core = Conversation(script, self.voice, tag="t", model="gpt-realtime", now=self.now, wall=1e9)
+        self.parts = simulated_parts(script, self.voice)
+        self.core = Conversation(self.parts, tag="t", model="gpt-realtime", now=self.now, wall=1e9)
         self.events: list[Event] = []
         self._collect()
 
@@ -123,14 +125,11 @@ class Talk:
         """Let time pass until nothing is left to do, speaking what is wanted."""
         fresh = self.advance(600)
         while self.core.wanted:
-            for text in self.core.wanted:
-                asyncio.run(self._speak(text))
+            for job in self.core.wanted:
+                asyncio.run(self.parts.perform(job, lambda: None))
+            self.core.tick(self.now)
             fresh += self._collect() + self.advance(600)
         return fresh
-
-    async def _speak(self, text: str) -> None:
-        await self.voice.speak(text)
-        self.core.speech_ready(self.now)
 
     def answer(self, text: str) -> str:
         """What it says to a text."""

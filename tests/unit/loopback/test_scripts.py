@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from omnirt.errors import OmnirtError
-from omnirt.loopback.brain import Brain, Turn, small_talk
+from omnirt.loopback.brain import ScriptedBrain, small_talk
+from omnirt.loopback.parts import Turn
 from omnirt.loopback.reading import check_sayings, load_script, parse_script
 from omnirt.loopback.script import Action, Script, fill
 from omnirt.loopback.speech import Phrasebook
@@ -15,7 +16,7 @@ from tests.unit.loopback.helpers import EXAMPLES, Talk
 
 
 def plan(rules: str, turn: Turn) -> list[Action]:
-    return Brain(load_script(rules), small_talk(), lambda _: False).plan(turn)
+    return ScriptedBrain(load_script(rules), small_talk(), lambda _: False).actions(turn)
 
 
 def test_yaml_text_files_and_objects_are_the_same_script(tmp_path: Path) -> None:

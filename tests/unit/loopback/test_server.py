@@ -231,4 +231,4 @@ def test_a_fault_of_the_simulator_itself_ends_one_connection_and_is_logged(
             await until(good, "response.done")
 
     run(test())
-    assert "The simulator's conversation failed" in caplog.text
+    assert "The conversation failed" in caplog.text

@@ -12,6 +12,7 @@ import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.loopback import speech
+from omnirt.loopback.parts import Speak
 from omnirt.loopback.speech import Clip, Phrasebook, Voice
 from tests.support.programs import find_program
 from tests.unit.loopback.helpers import EXAMPLES, Talk, audio, only, said
@@ -108,7 +109,9 @@ def test_the_output_of_a_tool_is_spoken() -> None:
     talk.send("conversation.item.create", item=item)
     waiting = talk.send("response.create")
     assert said(waiting) == ""
-    assert talk.core.wanted == ["It is eleven o'clock."]
+    [job] = talk.core.wanted
+    assert isinstance(job, Speak)
+    assert job.text == "It is eleven o'clock."
     events = talk.finish()
     assert said(events) == "It is eleven o'clock."
     assert len(audio(events)) > 48 * 800
@@ -120,10 +123,13 @@ def test_a_cancel_while_speech_is_made_and_a_failure_to_make_it() -> None:
     assert only(talk.send("response.cancel"), "response.done")["response"]["status"] == "cancelled"
     assert talk.core.wanted == []
     talk.say("go")
-    talk.core.speech_failed("Something new.", talk.now)
+    [job] = talk.core.wanted
+    job.fail("There is no voice.")
+    talk.core.tick(talk.now)
     done = only(talk.send("input_audio_buffer.clear"), "response.done")["response"]
     assert done["status"] == "failed"
-    assert done["status_details"]["error"]["type"] == "server_error"
+    error = done["status_details"]["error"]
+    assert (error["type"], error["message"]) == ("server_error", "There is no voice.")
 
 
 def test_a_synthesiser_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from omnirt.loopback.audio import FORMATS, PCM16, Format, from_recording
 from omnirt.loopback.config import ServerVad
 from omnirt.loopback.hearing import InputBuffer, SpeechStarted, SpeechStopped, recognise
 from omnirt.loopback.speech import Phrasebook
+from omnirt.loopback.vad import VoiceActivity
 from tests.unit.loopback.helpers import noise, recording, silence
 
 RECORDINGS = {
@@ -26,7 +27,7 @@ def tone(ms: int, loudness: int = 8000) -> bytes:
 
 
 def listen(audio: bytes, detection: ServerVad | None = None) -> list[SpeechStarted | SpeechStopped]:
-    buffer = InputBuffer()
+    buffer = InputBuffer(lambda _: VoiceActivity())
     buffer.configure(PCM16, detection or ServerVad(silence_duration_ms=700))
     heard: list[SpeechStarted | SpeechStopped] = []
     for at in range(0, len(audio), 960):
