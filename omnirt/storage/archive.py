@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,6 +23,9 @@ from omnirt.protocol.stored_methods import (
     HistoryListResult,
 )
 from omnirt.storage.patience import Patience
+
+if TYPE_CHECKING:
+    from omnirt.storage.history import EarlierRuns
 
 T = TypeVar("T")
 
@@ -70,6 +73,20 @@ class Archive:
             from omnirt.storage.history import get_session
 
             return get_session(self._data_dir, params, patience)
+
+        return await _in_thread(work, READ_S, self._readers)
+
+    async def earlier_runs(self, session_id: str, run_id: str, limit: int) -> EarlierRuns | None:
+        """What a session was before the run that begins: agents and the last items; None if it is new.
+
+        Raises:
+            OmnirtError: `storage_failed`, `timed_out`.
+        """
+
+        def work(patience: Patience) -> EarlierRuns | None:
+            from omnirt.storage.history import earlier_runs
+
+            return earlier_runs(self._data_dir, session_id, run_id, limit, patience)
 
         return await _in_thread(work, READ_S, self._readers)
 

@@ -6,10 +6,11 @@ All of it runs in a thread of whoever asks, on a connection of its own (`reading
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import UNSET
@@ -53,6 +54,10 @@ _SAID = """session_id IN (SELECT session_id FROM runs WHERE run_id IN
 _ITEMS = """SELECT runs.started_at, run_id, position, items.at_ms, json FROM items JOIN runs USING (run_id)
     WHERE session_id = ? AND (runs.started_at, run_id, position) > (?, ?, ?)
     ORDER BY runs.started_at, run_id, position LIMIT ?"""
+_EARLIER_AGENTS = """SELECT agent, coalesce(active_agent, agent) FROM runs
+    WHERE session_id = ? AND run_id <> ? ORDER BY started_at DESC, rowid DESC LIMIT 1"""
+_EARLIER_ITEMS = """SELECT run_id, json FROM items JOIN runs USING (run_id)
+    WHERE session_id = ? AND run_id <> ? ORDER BY runs.started_at DESC, run_id DESC, position DESC LIMIT ?"""
 _AUDIO = """SELECT runs.started_at, run_id, at_ms, id, path, side, item_id, content_index, audio.duration_ms
     FROM audio JOIN runs USING (run_id)
     WHERE session_id = ?1 AND (runs.started_at, run_id, at_ms, id) > (?2, ?3, ?4, ?5)
@@ -130,10 +135,37 @@ def get_session(data_dir: Path, params: HistoryGetParams, patience: Patience) ->
     )
     return HistoryGetResult(
         session=session,
-        items=[stored_item(run_id, json) for _, run_id, _, _, json in rows[:taken]],
+        items=[stored_item(run_id, text) for _, run_id, _, _, text in rows[:taken]],
         audio=[_file(data_dir, row) for row in kept],
         next_cursor=cursor_of(following) if more else UNSET,
     )
+
+
+class EarlierRuns(NamedTuple):
+    """What a session that is to go on was before: the agents of its last run, and its last items in order."""
+
+    agent: str
+    active_agent: str
+    items: list[StoredItem]
+
+
+def earlier_runs(
+    data_dir: Path, session_id: str, run_id: str, limit: int, patience: Patience
+) -> EarlierRuns | None:
+    """The runs of a session before the one that begins; None when there are none.
+
+    Raises:
+        OmnirtError: `storage_failed`, `timed_out`.
+    """
+    with reading(data_dir, patience) as connection:
+        if connection is None:
+            return None
+        agents = connection.execute(_EARLIER_AGENTS, (session_id, run_id)).fetchone()
+        if agents is None:
+            return None
+        rows = connection.execute(_EARLIER_ITEMS, (session_id, run_id, limit)).fetchall()
+    agent, active_agent = agents
+    return EarlierRuns(agent, active_agent, [stored_item(run_id, text) for run_id, text in reversed(rows)])
 
 
 def find_session(connection: sqlite3.Connection | None, session_id: str) -> StoredSession:
@@ -161,13 +193,28 @@ def match_of(query: str) -> str:
 
 
 def stored_item(run_id: str, text: str) -> StoredItem:
-    """An item from its row."""
-    item = msgspec.json.decode(text, type=Item)
+    """An item from its row.
+
+    Raises:
+        OmnirtError: `storage_failed`: the row is damaged.
+    """
+    try:
+        item = msgspec.json.decode(_plain(text), type=Item)
+    except (ValueError, RecursionError):
+        message = "An item in the database is damaged; `omnirt storage verify --repair` leaves it out."
+        raise OmnirtError("storage_failed", message) from None
     for limit in (100_000, 1000, 10):  # an output of a tool may have megabytes
         if len(msgspec.json.encode(item)) <= MAX_PAGE_BYTES:
             break
         item = msgspec.convert(_shortened(msgspec.to_builtins(item), limit), Item)
     return StoredItem(run_id=run_id, **msgspec.structs.asdict(item))
+
+
+def _plain(text: str) -> bytes:
+    """JSON without lone surrogates, which only the standard library's reader takes."""
+    if "\\ud" not in text:
+        return text.encode()
+    return json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _session(connection: sqlite3.Connection, row: Sequence[Any]) -> StoredSession:

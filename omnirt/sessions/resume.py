@@ -1,0 +1,147 @@
+"""Going on with a stored session: what the model is told of the talk so far, and which echoes that brings.
+
+The model gets texts: what the user wrote or was heard to say, what was *heard* of the agent, and calls with
+their outputs. Nothing of it is stored or told to the host again: it is in the history under its own run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from omnirt.protocol.stored_methods import StoredItem
+
+MAX_ITEMS = 200
+"""The last items of a talk that the model is told."""
+MAX_CHARS = 64_000
+"""Of them all: some 16,000 tokens, half of the context of a small realtime model."""
+MAX_TEXT = 16_000
+"""Of one of them: an output of a tool can be as long as all the rest."""
+
+_Key = tuple[str, str]
+
+
+def seed_events(items: Sequence[StoredItem]) -> list[dict[str, Any]]:
+    """The client events that tell the model of these items in order, without the oldest beyond the bounds."""
+    paired = _paired(items)
+    told: deque[dict[str, Any]] = deque()
+    room = MAX_CHARS
+    for item in reversed(items):
+        content = _content(item, paired)
+        size = len(json.dumps(content))
+        if content is None:
+            continue
+        if size > MAX_CHARS // 2:
+            continue  # arguments of a call; without it the talk before it can be told
+        if size > room or len(told) == MAX_ITEMS:
+            break
+        room -= size
+        told.appendleft(content)
+    whole = _without_orphans(told)
+    return [
+        {"type": "conversation.item.create", "item": {"id": f"resumed_{number}", **content}}
+        for number, content in enumerate(whole, 1)
+    ]
+
+
+class Seeds:
+    """The items that the model was told at the start, to know what a provider says of them again.
+
+    A provider that does not keep the ids that it is given is known by the order and the words.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Mapping[str, Any]] = deque()
+        self._ids: set[str] = set()
+
+    def sent(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """These went upstream."""
+        self._waiting.extend(event["item"] for event in events)
+        self._ids.update(item["id"] for item in self._waiting)
+
+    def is_echo(self, raw: Mapping[str, Any]) -> bool:
+        """Whether an item of the provider's is one of them."""
+        item_id = raw.get("id")
+        if item_id in self._ids:
+            self._waiting.clear()  # it keeps our ids
+            return True
+        if self._waiting and isinstance(item_id, str) and _likeness(raw) == _likeness(self._waiting[0]):
+            self._waiting.popleft()
+            self._ids.add(item_id)
+            return True
+        return False
+
+
+def _paired(items: Iterable[StoredItem]) -> dict[_Key, str]:
+    """A new id for each call that has its output, and for that: those of two runs may be the same."""
+    open_calls: dict[tuple[str, str], _Key] = {}
+    paired: dict[_Key, str] = {}
+    for item in items:
+        call = (item.run_id, str(item.tool_call_id))
+        if item.type == "functionCall" and item.tool_call_id and item.tool_name:
+            open_calls[call] = _key(item)
+        elif item.type == "functionCallOutput" and call in open_calls:
+            paired[_key(item)] = paired[open_calls.pop(call)] = f"resumed_call_{len(paired) // 2 + 1}"
+    return paired
+
+
+def _key(item: StoredItem) -> _Key:
+    return item.run_id, item.item_id
+
+
+def _content(item: StoredItem, paired: Mapping[_Key, str]) -> dict[str, Any] | None:
+    """An item as the provider takes it; None for one of which there is nothing to tell."""
+    if item.type == "message":
+        kind = "output_text" if item.role == "assistant" else "input_text"
+        texts = [text for text in _texts(item) if text]
+        content = [{"type": kind, "text": _cut(text)} for text in texts]
+        return {"type": "message", "role": item.role, "content": content} if content else None
+    call_id = paired.get(_key(item))
+    if call_id is None:
+        return None
+    if item.type == "functionCall":
+        # Arguments that were cut would be no JSON.
+        arguments = item.arguments if isinstance(item.arguments, str) else json.dumps(item.arguments)
+        return {"type": "function_call", "call_id": call_id, "name": item.tool_name, "arguments": arguments}
+    output = item.output if isinstance(item.output, str) else json.dumps(_or_none(item.output))
+    return {"type": "function_call_output", "call_id": call_id, "output": _cut(output)}
+
+
+def _texts(item: StoredItem) -> list[str]:
+    if item.role == "assistant":
+        heard = item.generated_text if item.heard_text is UNSET else item.heard_text
+        return [heard] if isinstance(heard, str) else []
+    content = item.content if isinstance(item.content, list) else []
+    words = [part.text if part.type == "text" else part.transcript for part in content]
+    return [word for word in words if isinstance(word, str)]
+
+
+def _without_orphans(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without outputs whose call is beyond the bounds."""
+    calls: set[str] = set()
+    kept = []
+    for item in items:
+        if item["type"] == "function_call":
+            calls.add(item["call_id"])
+        if item["type"] != "function_call_output" or item["call_id"] in calls:
+            kept.append(item)
+    return kept
+
+
+def _likeness(item: Mapping[str, Any]) -> tuple[object, ...]:
+    content = item.get("content")
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
+    return item.get("type"), item.get("role"), item.get("call_id"), texts
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+
+
+def _or_none(value: object) -> object:
+    return None if value is UNSET else value
