@@ -23,6 +23,7 @@ async def dial(
     url: str,
     headers: Mapping[str, str],
     *,
+    open_timeout: float = OPEN_TIMEOUT_S,
     ping_s: float = 20.0,
     max_size: int | None = None,
     close_timeout: float = 1.0,
@@ -34,6 +35,7 @@ async def dial(
     Args:
         url: A `ws://` or `wss://` URL.
         headers: All of them; none is added but the user agent's name.
+        open_timeout: How long the whole of it may take.
         ping_s: How often a ping is sent, and how long its answer may take.
         max_size: The longest message that is taken.
         close_timeout: How long the end waits for the peer.
@@ -47,7 +49,7 @@ async def dial(
         additional_headers=dict(headers),
         user_agent_header=f"omnirt/{__version__}",
         compression=None,
-        open_timeout=OPEN_TIMEOUT_S,
+        open_timeout=open_timeout,
         ping_interval=ping_s,
         ping_timeout=ping_s,
         close_timeout=close_timeout,

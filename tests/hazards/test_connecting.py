@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
 from omnirt.sessions import link
 from tests.support.daemon import driven
+from tests.support.network import front
 from tests.support.provider import Provider
 from tests.support.provider_events import error
 from tests.support.talks import KEY, Heard, bare_talk, of, of_type, omnirt_talk, simulator
@@ -281,3 +284,46 @@ class TestAKeyRefusedByAClose:
                     pass
             await refusing
         assert failed.value.kind == "auth_failed"
+
+
+class TestCompression:
+    """Compression is offered, and costs more than all else that is done to audio."""
+
+    @driven
+    async def test_bare_it_is_offered(self) -> None:
+        async with Provider.open() as provider, bare_talk(provider.url):
+            assert "permessage-deflate" in provider.requests[0].headers["Sec-WebSocket-Extensions"]
+
+    @driven
+    async def test_omnirt_offers_none(self, tmp_path: Path) -> None:
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url):
+            assert "Sec-WebSocket-Extensions" not in provider.requests[0].headers
+
+
+class TestARedirect:
+    """A redirect is followed, and takes the key along to wherever it points."""
+
+    @driven
+    async def test_bare_the_key_goes_elsewhere(self) -> None:
+        async with Provider.open() as elsewhere, redirecting(elsewhere.url) as url:
+            async with bare_talk(url, headers={"api-key": KEY}):
+                pass
+            assert elsewhere.requests[0].headers["api-key"] == KEY
+
+    @driven
+    async def test_omnirt_stays_where_it_was_sent(self, tmp_path: Path) -> None:
+        async with Provider.open() as elsewhere, redirecting(elsewhere.url) as url:
+            settings = {"openai_realtime_url": url, "headers": {"api-key": KEY}}
+            with pytest.raises(OmnirtError) as refused:
+                async with omnirt_talk(tmp_path, settings=settings):
+                    pass
+            assert refused.value.facts["reason"] == "redirect"
+            assert elsewhere.requests == []
+
+
+@asynccontextmanager
+async def redirecting(to: str) -> AsyncIterator[str]:
+    """The URL of a server that sends everyone elsewhere."""
+    async with front(0) as server:
+        server.answer = f"HTTP/1.1 307 Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode()
+        yield f"ws://127.0.0.1:{server.port}/v1/realtime"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import websockets
 from websockets.asyncio.server import ServerConnection
 
 from omnirt.errors import OmnirtError
 from omnirt.providers.connect_errors import explain
+from omnirt.providers.dialing import dial
 from omnirt.providers.endpoint import Endpoint, resolve
 
 KEY = "sk-canary-0815"
@@ -23,14 +23,10 @@ def endpoint_at(port: int, *, scheme: str = "ws", azure: bool = False) -> Endpoi
 
 
 async def connect(endpoint: Endpoint, *, open_timeout: float = 5) -> OmnirtError:
-    """Connects as the SDK does, and what comes of it."""
+    """Connects as a session does, and what comes of it."""
     try:
-        async with websockets.connect(
-            endpoint.url,
-            additional_headers=dict(endpoint.headers),
-            open_timeout=open_timeout,
-            proxy=None,
-        ) as connection:
+        connection = await dial(endpoint.url, endpoint.headers, open_timeout=open_timeout)
+        async with connection:
             await connection.recv()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what is under test
         return checked(explain(error, endpoint))
