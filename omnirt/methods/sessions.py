@@ -25,7 +25,7 @@ def start(ctx: Context, params: m.SessionStartParams) -> Answer:
         input_rate=params.input_audio.sample_rate if params.input_audio else None,
         output_rate=params.output_audio.sample_rate if params.output_audio else None,
     )
-    lane = ctx.app.host.open_lane(audio_stored=record == "assistant")
+    lane = ctx.app.host.open_lane(audio_stored=record != "none")
     try:
         session, started = ctx.app.registry.start(params.agent, params.session_id, options, lane)
     except BaseException:

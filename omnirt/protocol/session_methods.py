@@ -33,7 +33,6 @@ class SessionStartParams(Params):
 
     NOT_YET: ClassVar[dict[str, str]] = {
         "resume": "going on with a stored session",
-        "record": "recording the host's side as well",
         "limits": "limits of a session",
         "devices": "microphone and loudspeaker of the daemon's own",
     }
@@ -44,7 +43,7 @@ class SessionStartParams(Params):
     variables: dict[str, Any] | None = None
     settings: dict[str, Any] | None = None
     realtime: dict[str, Any] | None = None
-    record: Literal["assistant", "none"] | None = None
+    record: Literal["assistant", "both", "none"] | None = None
     raw: bool | None = None
     input_audio: SampleRate | None = None
     output_audio: SampleRate | None = None

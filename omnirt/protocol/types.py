@@ -147,12 +147,13 @@ class Features(Struct, rename="camel", kw_only=True):
 
 
 class AudioFileInfo(Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """A WAV file that a session left."""
+    """A WAV file that a session left; its audio begins at `atMs` of the run's clock."""
 
     path: str
     side: Literal["host", "assistant"]
     item_id: str | UnsetType = UNSET
     content_index: int | UnsetType = UNSET
+    at_ms: int | UnsetType = UNSET
     duration_ms: int
 
 

@@ -20,9 +20,9 @@ from omnirt.protocol.types import (
     Item,
     ResponseStatus,
     SessionState,
-    Upstream,
     Usage,
 )
+from omnirt.sessions import heard
 from omnirt.sessions.items import ItemLedger
 from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
@@ -39,6 +39,7 @@ class Conversation(Outputs):
         self.agent = agent
         self.turns = Turns()
         self.playback = playback
+        self.heard = heard.HeardWords()
         self.items = ItemLedger()
         self.responses = ResponseLedger()
         self.usage = Usage()
@@ -122,10 +123,14 @@ class Conversation(Outputs):
         response = self.responses.running.get(response_id)
         if response is None:
             return
-        self.close_parts(now, response_id)
+        if response.stopped:
+            status, fields["reason"] = "cancelled", response.stopped
+            self._end_items(response, now)
+        self.close_parts(now, response_id, complete=status == "completed")
         for series in self.responses.open_series(response_id):
             self.words_done(series.item_id, series.content_index, series.kind, None, now)
         self.responses.end(response_id, status)
+        heard.response_over(self, response_id)
         self.turns.done(response_id)
         latency = response.latency()
         self.emit(ev.RealtimeAgentEnd, now, agent=response.agent)
@@ -146,7 +151,11 @@ class Conversation(Outputs):
         """End a response whose end the provider does not tell, nor that of its items."""
         response = self.responses.running.get(response_id)
         self.response_ended(response_id, now, status, **fields)
-        for item_id in sorted(response.items) if response is not None else ():
+        if response is not None:
+            self._end_items(response, now)
+
+    def _end_items(self, response: Response, now: float) -> None:
+        for item_id in sorted(response.items):
             item = self.items.get(item_id)
             if item is not None and item.status == "inProgress":
                 self.item_changed(self.items.add(replace(item, status="incomplete")), now, new=False)
@@ -174,7 +183,7 @@ class Conversation(Outputs):
         item = self.items.get(item_id)
         user = series.role == "user" if series else item is not None and item.role == "user"
         final = self.responses.close_series(item_id, content_index, kind, text)
-        self.emit(
+        done = self.make(
             ev.RealtimeTextDone if kind == "text" else ev.RealtimeTranscriptDone,
             now,
             item_id=item_id,
@@ -183,9 +192,12 @@ class Conversation(Outputs):
             text=final,
             error=UNSET if error is None else error,
         )
+        self.push(heard.with_heard(self, done))
         changed = self.items.transcribed(item_id, content_index, final) if final else None
         if changed is not None and user:
             self.item_changed(changed, now, new=False)
+        elif changed is not None:
+            heard.words_known(self, changed, now)
 
     def item_changed(self, item: Item, now: float, *, new: bool) -> None:
         """Tell a new or changed item."""
@@ -231,12 +243,15 @@ class Conversation(Outputs):
         """`response.output_audio.done`."""
         part = self.playback.get(item_id, content_index)
         if part is not None and not part.ended:
+            part.complete = True
             self.push(self.part_end(part, now))
+            heard.settle_played(self, now)
 
-    def close_parts(self, now: float, response_id: str | None = None) -> None:
+    def close_parts(self, now: float, response_id: str | None = None, *, complete: bool = False) -> None:
         """End the open audio parts of one response, or of all."""
         for part in self.playback.parts():
             if not part.ended and response_id in (None, part.response_id):
+                part.complete = complete
                 self.push(self.part_end(part, now))
 
     def part_end(self, part: Part, now: float) -> ev.RealtimeAudioEnd:
@@ -250,9 +265,9 @@ class Conversation(Outputs):
             total_ms=part.generated_ms,
         )
 
-    def cancel_response(self, now: float) -> bool:
+    def cancel_response(self, now: float, only: str | None = None) -> bool:
         """Cancel the running response upstream, or the one asked for as it begins; no audio of it follows."""
-        targets = self.turns.cancel_targets(now)
+        targets = self.turns.cancel_targets(now, only)
         for response_id, event_id in targets:
             cancel = {"type": "response.cancel", "event_id": event_id}
             if not response_id.startswith(OWN_ID):
@@ -267,6 +282,7 @@ class Conversation(Outputs):
     def closing(self, now: float) -> None:
         """The session is being closed."""
         self._closing = True
+        heard.settle_all(self, now)
         self.sync_state(now)
 
     def close(self, now: float, reason: CloseReason, error: ErrorInfo | None = None) -> None:
@@ -282,13 +298,7 @@ class Conversation(Outputs):
             self.give_up(response_id, now, "cancelled", reason="session_closed")
         for series in self.responses.open_series():
             self.words_done(series.item_id, series.content_index, series.kind, None, now)
+        heard.settle_all(self, now)
         if self.turns.user_speaking:
             self.turns.user_speaking = False
             self.emit(ev.RealtimeInputSpeechEnd, now)
-
-
-def upstream_of(error: dict[str, Any]) -> Upstream:
-    """What a provider's error says of itself."""
-    names = {"type": "type", "code": "code", "event_id": "event_id"}
-    found = {ours: error[theirs] for theirs, ours in names.items() if isinstance(error.get(theirs), str)}
-    return Upstream(**found)

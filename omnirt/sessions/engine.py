@@ -10,23 +10,24 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from msgspec import UNSET
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
+from omnirt.protocol.methods import SessionInterruptResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
 from omnirt.sessions import mapping
 from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.heard import reported, settle_played
+from omnirt.sessions.interrupts import interrupt
 from omnirt.sessions.link import Handshake, ProviderLink
-from omnirt.sessions.outputs import Interruption, Upward
+from omnirt.sessions.outputs import Interruption, PartHeard, Upward
 from omnirt.sessions.reading import is_shallow
 from omnirt.sessions.signal import Signal
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner
-from omnirt.storage import RunRecorder
+from omnirt.storage import Heard, RunRecorder
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,25 @@ class Engine:
             self._recorder.audio(told_item, content_index, data, self.talk.at_ms(now))
         self.carry_out()
 
+    def host_audio(self, data: bytes) -> None:
+        """The host's audio was accepted: it is stored before it goes upstream."""
+        self._recorder.host_audio(data, self.talk.at_ms(time.monotonic()))
+
+    def interrupt(
+        self, item_id: str | None, content_index: int | None, played_ms: int | None
+    ) -> SessionInterruptResult:
+        """Cancel and cut, at once."""
+        done, cut = interrupt(self.talk, time.monotonic(), item_id, content_index, played_ms)
+        self.carry_out()
+        if cut is None:
+            return SessionInterruptResult(interrupted=done)
+        return SessionInterruptResult(interrupted=done, item_id=cut.part.item_id, heard_ms=cut.heard_ms)
+
+    def playback(self, item_id: str, content_index: int, played_ms: int) -> None:
+        """The host said how far its player is."""
+        reported(self.talk, item_id, content_index, played_ms, time.monotonic())
+        self.carry_out()
+
     def on_broken_frame(self, error: Exception) -> None:
         """A frame that is no event: told, and the talk goes on."""
         message = f"The provider sent a frame that cannot be read ({type(error).__name__}); it was skipped."
@@ -156,22 +176,15 @@ class Engine:
                     self._send_up(output.event)
                     self.changed.notify()  # the watch has a new time to look at
                 case Interruption():
-                    self._record_cuts(output.events)
+                    for event in output.events:
+                        self._record(event)
                     self.sink.interrupt(output.item_ids, output.events)
+                case PartHeard():
+                    heard = Heard(output.heard_ms, output.played_at_ms, output.interrupted)
+                    self._recorder.audio_end(output.item_id, output.content_index, heard)
                 case Event():
                     self._record(output)
                     self.sink.put(output)
-
-    def _record_cuts(self, events: Sequence[Event]) -> None:
-        files: dict[tuple[str, int], str] = {}
-        for event in events:
-            if isinstance(event, ev.RealtimeAudioInterrupted):
-                part = (event.item_id, event.content_index)
-                file = self._recorder.audio_end(*part, heard_ms=event.heard_ms, interrupted=True)
-                if file is not None:
-                    files[part] = str(file.path)
-            elif isinstance(event, ev.RealtimeAudioEnd):
-                event.file = files.get((event.item_id, event.content_index), UNSET)
 
     def _record(self, event: Event) -> None:
         match event:
@@ -210,10 +223,12 @@ class Engine:
     # -- what never comes --------------------------------------------------------------------------------
 
     async def watch(self) -> None:
-        """End what the provider left unanswered for too long, so that nothing waits for ever."""
+        """End what the provider left unanswered for too long; note what has played to its end."""
         while True:
-            await self.changed.wait(self.talk.turns.deadline())
+            times = self.talk.turns.deadline(), self.talk.playback.deadline(time.monotonic())
+            await self.changed.wait(min((due for due in times if due is not None), default=None))
             now = time.monotonic()
+            settle_played(self.talk, now)
             ask, cancelled = self.talk.turns.overdue(now)
             if ask is not None:
                 self.talk.error(
@@ -223,6 +238,6 @@ class Engine:
             for response_id in cancelled:
                 self.talk.turns.done(response_id)
                 self.talk.give_up(response_id, now, "cancelled", reason="client_cancelled")
+            self.carry_out()
             if ask is not None or cancelled:
-                self.carry_out()
                 self.changed.notify()

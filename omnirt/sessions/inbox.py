@@ -71,7 +71,9 @@ class WaitEntry(Entry):
 class Inbox:
     """The queue between the host's inputs and the session's pump."""
 
-    def __init__(self) -> None:
+    def __init__(self, accepted_audio: Callable[[bytes], None] = lambda _: None) -> None:
+        """`accepted_audio` is called with each chunk as it is accepted, before it goes upstream."""
+        self._accepted_audio = accepted_audio
         self._entries: deque[Entry] = deque()
         self._unanswered: deque[Entry] = deque()
         self._ready = asyncio.Event()
@@ -193,6 +195,7 @@ class Inbox:
 
     def _accepted(self, entry: Entry) -> Result:
         if isinstance(entry, AudioEntry):
+            self._accepted_audio(entry.data)
             return SessionSendAudioResult(accepted_ms=entry.duration_ms, queued_ms=self.queued_ms)
         return Empty()
 

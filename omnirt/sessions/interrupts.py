@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
+from omnirt.sessions import heard
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.outputs import Interruption
 from omnirt.sessions.playback import Cut, Part
@@ -19,12 +22,12 @@ def interrupt(
     """
     part = _interrupted_part(talk, now, item_id, content_index)
     if part is not None and played_ms is not None:
-        talk.playback.report(part.item_id, part.content_index, played_ms)
+        talk.playback.report(part.item_id, part.content_index, played_ms, now)
     if item_id is not None and not _interruptible(talk, now, item_id, part):
         return False, None
     was_asked = talk.turns.in_flight is not None and not talk.turns.in_flight.cancelled
     cancelled = talk.cancel_response(now) or was_asked
-    cuts = _cut(talk, now)
+    cuts = cut(talk, now)
     talk.sync_state(now)
     return cancelled or bool(cuts), cuts[0] if cuts else None
 
@@ -34,14 +37,16 @@ def barge_in(talk: Conversation, now: float) -> None:
     if talk.interrupts_on_speech:
         for response in talk.responses.running.values():
             response.muted = True
-        _cut(talk, now)
+        cut(talk, now)
 
 
-def _cut(talk: Conversation, now: float) -> list[Cut]:
+def cut(talk: Conversation, now: float, first: Sequence[Event] = ()) -> list[Cut]:
+    """Cut all that is unheard; `first` is told before it."""
+    heard.settle_played(talk, now)
     cuts = talk.playback.cut(now)
-    told: list[Event] = [_event(talk, entry, now) for entry in cuts]
+    told: list[Event] = [*first, *(_event(talk, entry, now) for entry in cuts)]
     told += [talk.part_end(entry.part, now) for entry in cuts if not entry.part.ended]
-    if cuts:
+    if told:
         talk.push(Interruption(frozenset(c.part.item_id for c in cuts), told))
     for entry in cuts:
         _truncate(talk, entry, now)
@@ -62,7 +67,7 @@ def _event(talk: Conversation, entry: Cut, now: float) -> ev.RealtimeAudioInterr
 
 def _truncate(talk: Conversation, entry: Cut, now: float) -> None:
     if entry.heard_ms > 0:
-        # At 0 ms some servers answer with an error that they never get over: such an item is left whole.
+        # At 0 ms some servers answer with an error that they never get over: such an item is taken out.
         talk.send(
             {
                 "type": "conversation.item.truncate",
@@ -72,9 +77,9 @@ def _truncate(talk: Conversation, entry: Cut, now: float) -> None:
                 "audio_end_ms": entry.heard_ms,
             }
         )
-    changed = talk.items.change(entry.part.item_id, heard_ms=entry.heard_ms, interrupted=True)
-    if changed is not None:
-        talk.item_changed(changed, now, new=False)
+    heard.settle(talk, entry.part, entry.heard_ms, now, interrupted=True)
+    if entry.heard_ms == 0:
+        heard.take_out_unheard(talk, entry.part.item_id, entry.part.response_id)
 
 
 def _interrupted_part(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
+from msgspec import UNSET
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartResult, SessionStopResult, SessionWaitResult
@@ -53,7 +54,7 @@ class Life:
         loop = asyncio.get_running_loop()
         self.started: asyncio.Future[SessionStartResult] = loop.create_future()
         self.closed: asyncio.Future[SessionStopResult] = loop.create_future()
-        self.inbox = Inbox()
+        self.inbox = Inbox(lambda data: self.run.engine.host_audio(data))
         self.run = Run(session_id, run_id, plan, options, services, sink, self.end)
         self._sink = sink
         self._end: tuple[CloseReason, ErrorInfo | None] | None = None
@@ -207,8 +208,9 @@ class Life:
                     AudioFileInfo(
                         path=str(file.path),
                         side=file.side,
-                        item_id=file.item_id,
-                        content_index=file.content_index,
+                        item_id=UNSET if file.item_id is None else file.item_id,
+                        content_index=UNSET if file.content_index is None else file.content_index,
+                        at_ms=file.at_ms,
                         duration_ms=file.duration_ms,
                     )
                     for file in files

@@ -13,9 +13,10 @@ from msgspec import UNSET
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import ErrorInfo, ResponseStatus
-from omnirt.sessions.conversation import Conversation, upstream_of
+from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.heard import heard_fields
 from omnirt.sessions.interrupts import barge_in
-from omnirt.sessions.reading import content_index, dig, is_count, speech, text_id
+from omnirt.sessions.reading import content_index, dig, is_count, speech, text_id, upstream_of
 from omnirt.sessions.responses import MAX_SERIES, Series, SeriesKind
 from omnirt.sessions.usage import read_usage, transcription_seconds
 
@@ -98,14 +99,17 @@ def _item(talk: Conversation, raw: Raw, now: float) -> None:
 
 
 def _item_removed(talk: Conversation, raw: Raw, now: float) -> None:
-    if talk.items.removed(text_id(raw, "item_id")):
-        talk.emit(ev.RealtimeItemRemoved, now, item_id=text_id(raw, "item_id"))
+    item_id = text_id(raw, "item_id")
+    # What we took out of the model's context for nobody heard it stays in the history.
+    if item_id not in talk.heard.taken_out and talk.items.removed(item_id):
+        talk.emit(ev.RealtimeItemRemoved, now, item_id=item_id)
 
 
 def _item_truncated(talk: Conversation, raw: Raw, now: float) -> None:
-    heard = raw.get("audio_end_ms")
-    heard_ms = {"heard_ms": heard} if is_count(heard) else {}
-    changed = talk.items.change(text_id(raw, "item_id"), interrupted=True, **heard_ms)
+    item_id, heard = text_id(raw, "item_id"), raw.get("audio_end_ms")
+    ours = heard_fields(talk, item_id)
+    told = {"heard_ms": heard} if is_count(heard) else {}
+    changed = talk.items.change(item_id, interrupted=True, **(ours or told))
     if changed is not None:
         talk.item_changed(changed, now, new=False)
 
@@ -246,6 +250,10 @@ def _add_delta(talk: Conversation, series: Series, delta: str, now: float) -> No
         oldest = next(iter(talk.responses.series.values()))
         talk.words_done(oldest.item_id, oldest.content_index, oldest.kind, None, now)
     talk.responses.delta(series, delta)
+    if (series.kind, series.role) == ("transcript", "assistant"):
+        part = talk.playback.get(series.item_id, series.content_index)
+        audio_ms = part.generated_ms if part is not None else 0
+        talk.heard.said(series.item_id, series.content_index, delta, audio_ms)
     talk.emit(
         ev.RealtimeTextDelta if series.kind == "text" else ev.RealtimeTranscriptDelta,
         now,

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
+from omnirt.sessions.answers import Answer
 
 E = TypeVar("E", bound=Event)
 
@@ -36,7 +37,26 @@ class Interruption:
     events: Sequence[Event]
 
 
-Output = Event | Upward | Interruption
+@dataclass(frozen=True)
+class PartHeard:
+    """It is known how much of a part of the agent's audio was heard; for the storage."""
+
+    item_id: str
+    content_index: int
+    heard_ms: int
+    played_at_ms: int | None
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class GuardrailCheck:
+    """The words of an answer so far are to be checked; the verdict goes to `Gate.checked`."""
+
+    answer: Answer
+    text: str
+
+
+Output = Event | Upward | Interruption | PartHeard | GuardrailCheck
 
 
 @dataclass(frozen=True)
@@ -105,16 +125,16 @@ class Outputs:
         item_id: str | None,
         from_ms: int,
     ) -> None:
-        """Audio that a queue of ours could not take, and that is lost there."""
+        """Audio that a queue of ours could not take, and that is lost there; 0 ms are the warning of it."""
         self.emit(
             ev.RealtimeFlow,
             now,
             direction=direction,
-            lost=True,
+            lost=dropped_ms > 0,
             dropped_ms=dropped_ms,
             queued_bytes=queued_bytes,
             item_id=UNSET if item_id is None else item_id,
-            from_ms=from_ms,
+            from_ms=from_ms if dropped_ms else UNSET,
         )
 
     def begin(self, now: float) -> None:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LOOK_AGAIN_S = 0.05
 MAX_PARTS = 128
 """Finished parts beyond this are forgotten, the oldest first: memory is bounded, and an interrupt quick."""
 
@@ -25,8 +26,14 @@ class Part:
     reported_ms: int | None = None
     anchor_s: float = 0.0
     anchor_ms: float = 0.0
+    played_s: float = 0.0
+    """When it began to play, or is to."""
     cut: bool = False
     ended: bool = False
+    complete: bool = False
+    """Whether all of it was generated: its audio ended by itself."""
+    heard_ms: int | None = None
+    """How much of it was heard, once that is known for good."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -84,13 +91,28 @@ class Playback:
         part.generated_ms = part.generated_bytes // self._bytes_per_ms
         return part
 
-    def report(self, item_id: str, content_index: int, played_ms: int) -> None:
+    def report(self, item_id: str, content_index: int, played_ms: int, now: float) -> None:
         """Take a position from the host, clamped to what was sent; ignored for a part that is cut."""
         part = self._parts.get((item_id, content_index))
         if part is None or part.cut:
             return
-        part.reported_ms = max(0, min(played_ms, part.generated_ms))
+        played_ms = max(0, min(played_ms, part.generated_ms))
+        if not part.reported_ms:
+            part.played_s = now - played_ms / 1000
+        part.reported_ms = played_ms
         self._reporting = part.key
+
+    def unsettled(self) -> list[Part]:
+        """The parts of which it is not known yet how much was heard."""
+        return [part for part in self._parts.values() if part.heard_ms is None]
+
+    def deadline(self, now: float) -> float | None:
+        """When a part may have played to its end by the clock, unless something happens before."""
+        if self._reporting is not None:
+            return None
+        ends = [_end_of(part) for part in self.unsettled() if part.ended]
+        # Audio that has not left the daemon holds the end up: it is looked at again and again.
+        return max(min(ends) + LOOK_AGAIN_S, now + LOOK_AGAIN_S) if ends else None
 
     def heard_ms(self, part: Part, now: float) -> int:
         """How much of a part was heard, at most what was sent to the host."""
@@ -130,7 +152,7 @@ class Playback:
             left = last.generated_ms - last.clock_ms(now)
             # A part that queues behind another begins when that one is through.
             starts_at = now + left / 1000 if last.anchor_s <= now else _end_of(last)
-        part = Part(item_id, content_index, response_id, anchor_s=starts_at)
+        part = Part(item_id, content_index, response_id, anchor_s=starts_at, played_s=starts_at)
         self._parts[part.key] = part
         self._forget()
         return part

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from omnirt.protocol.types import Upstream
+
 MAX_CONTENT_INDEX = 255
 """No provider makes an item of more parts; a larger index would only cost memory."""
 MAX_NUMBER = 2**53 - 1
@@ -80,3 +82,10 @@ def speech(raw: Mapping[str, Any], position: str) -> dict[str, Any]:
     if is_count(raw.get(position)):
         found["audio_ms"] = raw[position]
     return found
+
+
+def upstream_of(error: Mapping[str, Any]) -> Upstream:
+    """What a provider's error says of itself."""
+    names = {"type": "type", "code": "code", "event_id": "event_id"}
+    found = {ours: error[theirs] for theirs, ours in names.items() if isinstance(error.get(theirs), str)}
+    return Upstream(**found)

@@ -49,6 +49,8 @@ class Response:
     first_audio_at: float | None = None
     muted: bool = False
     """Cancelled or interrupted: none of its audio may reach the host any more."""
+    stopped: str = ""
+    """Why we cancelled it ourselves: the `reason` of its end, whatever the provider says of that."""
     items: set[str] = field(default_factory=set)
     words: OrderedDict[tuple[str, int], str] = field(default_factory=OrderedDict)
 

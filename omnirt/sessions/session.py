@@ -191,12 +191,13 @@ class RealtimeSession:
         run = self.life.run
         if not run.connected:
             return SessionInterruptResult(interrupted=False)
-        return run.interrupt(item_id, content_index, played_ms)
+        return run.engine.interrupt(item_id, content_index, played_ms)
 
     def playback(self, item_id: str, content_index: int, played_ms: int) -> None:
         """Take the position of the host's speaker in a part, in ms."""
         self._check_live()
-        self.life.run.talk.playback.report(item_id, content_index, played_ms)
+        if self.life.run.connected:
+            self.life.run.engine.playback(item_id, content_index, played_ms)
 
     def put_audio(self, audio: bytes, *, commit: bool) -> inbox.Reply:
         """Queue audio; answered on acceptance."""

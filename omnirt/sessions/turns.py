@@ -143,7 +143,7 @@ class Turns:
             if not commit.asked and not self._is_answered(commit, now):
                 self.ask(now)
             return True
-        return event_id.startswith(("omnirt_cancel_", "omnirt_truncate_"))
+        return event_id.startswith(("omnirt_cancel_", "omnirt_truncate_", "omnirt_delete_"))
 
     def _refused_ask(self, event_id: str) -> Ask | None:
         ask = self.in_flight
@@ -236,11 +236,11 @@ class Turns:
         if respond and not any(answered is not None and call[1] == answered[1] for call in self.tools):
             self.ask(now)
 
-    def cancel_targets(self, now: float) -> list[tuple[str, str]]:
+    def cancel_targets(self, now: float, only: str | None = None) -> list[tuple[str, str]]:
         """(response id, event id) of each to cancel now; an ask in flight is cancelled as it begins."""
-        if self.in_flight is not None:
+        if self.in_flight is not None and only is None:
             self.in_flight.cancelled = True
-        targets = [response_id for response_id in self.active if response_id not in self.cancel_sent]
+        targets = [name for name in self.active if name not in self.cancel_sent and only in (None, name)]
         self.cancel_sent.update(dict.fromkeys(targets, now))
         return [(response_id, self.event_id("cancel")) for response_id in targets]
 

@@ -5,7 +5,7 @@ to the files and the database (`disk`); a `RunRecorder` is what a session holds 
 """
 
 from omnirt.storage.recorder import RunRecorder
-from omnirt.storage.records import AudioFile, RunInfo, StorageProblem, StorageStats
+from omnirt.storage.records import AudioFile, Heard, RunInfo, StorageProblem, StorageStats
 from omnirt.storage.storage import AudioStorage
 
-__all__ = ["AudioFile", "AudioStorage", "RunInfo", "RunRecorder", "StorageProblem", "StorageStats"]
+__all__ = ["AudioFile", "AudioStorage", "Heard", "RunInfo", "RunRecorder", "StorageProblem", "StorageStats"]

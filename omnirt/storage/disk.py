@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from omnirt.errors import OmnirtError
-from omnirt.storage import locks, paths, rows
+from omnirt.storage import locks, mending, paths, rows
 from omnirt.storage.audio import FORMATS
-from omnirt.storage.database import Database, Row
+from omnirt.storage.database import Row
 from omnirt.storage.parts import Part, Run
+from omnirt.storage.saver import RowSaver
 from omnirt.storage.writer import Chunk, EndPart
 
 logger = logging.getLogger(__name__)
 
 _MAX_OPEN_FILES = 64  # a part that is written again is opened again
-_MAX_UNSAVED_ROWS = 10_000
-_MAX_UNSAVED_BYTES = 32 << 20
-_RETRY_S = 1.0  # a database that fails is not waited for in each batch: audio goes first
+_RETRY_S = 1.0
+# What may be over in a while: writing goes on then. All else costs the file that met it.
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_MEND_S = 0.02  # for this long at a time, as audio waits meanwhile
 
 
 class Disk:
@@ -27,14 +30,14 @@ class Disk:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._database: Database | None = None
         self._runs: dict[str, Run] = {}
+        self._saver = RowSaver(paths.database_path(data_dir), self._live_rows, self._tell_all)
         self._unfinished: dict[Part, None] = {}
         self._open: dict[Part, None] = {}
         """Parts with an open file, the one written last at the end."""
-        self._unsaved: list[Row] = []
         self._retry_at = 0.0
         self._tidied = False
+        self._to_mend: list[mending.OpenRun] | None = None
 
     @property
     def open_runs(self) -> int:
@@ -44,7 +47,7 @@ class Disk:
     @property
     def unsaved(self) -> bool:
         """Whether rows wait for the database to work again."""
-        return bool(self._unsaved)
+        return self._saver.unsaved
 
     def start(self, run: Run) -> None:
         """Take the lock of the session and store the run.
@@ -58,20 +61,20 @@ class Disk:
         try:
             self._store_run(run)
         except BaseException:
-            if run.lock is not None:
-                run.lock.release()
+            self.end(run)
             raise
-        self._runs[run.info.run_id] = run
         try:
             paths.make_private_dir(run.folder.parent)
             run.prefix = paths.run_prefix(run.folder, run.info.run_id)
         except OSError as error:
-            run.no_audio = True
+            run.prefix = paths.safe_name(run.info.run_id)
+            run.no_audio = run.no_audio or error.errno not in _PASSING
             run.fail(self._words(error))
 
     def end(self, run: Run) -> None:
         """Let go of a run whose parts and rows were stored before."""
-        self._runs.pop(run.info.run_id, None)
+        if self._runs.get(run.info.run_id) is run:
+            del self._runs[run.info.run_id]
         if run.lock is not None:
             run.lock.release()
 
@@ -89,7 +92,7 @@ class Disk:
                 run.folder.rmdir()
         except OSError as error:
             run.fail(self._words(error))
-        self._save(rows.discard_rows(run.info))
+        self._saver.save(rows.discard_rows(run.info))
         self.end(run)
 
     def store(self, batch: Sequence[Chunk | EndPart | Row]) -> None:
@@ -105,25 +108,38 @@ class Disk:
                     waiting.setdefault(part, []).append(entry.data)
                 case EndPart(part=part):
                     self._write(part, waiting.pop(part, []), to_save)
-                    part.heard_ms = part.heard_ms if entry.heard_ms is None else entry.heard_ms
-                    part.interrupted |= entry.interrupted
+                    part.heard = entry.heard or part.heard
                     self._finish(part, to_save)
                 case Row():
                     to_save.append(entry)
         for part, chunks in waiting.items():
             self._write(part, chunks, to_save)
-        self._save(to_save)
+        self._saver.save(to_save)
+
+    def mend(self) -> bool:
+        """Mend some of the runs that a crash cut short; True when there are more."""
+        import sqlite3
+
+        until = time.monotonic() + _MEND_S
+        try:
+            database = self._saver.database()
+            if self._to_mend is None:
+                self._to_mend = mending.open_runs(database)
+            while self._to_mend and time.monotonic() < until:
+                run = self._to_mend.pop()
+                if run.run_id not in self._runs:
+                    mending.mend_run(database, self.data_dir, run)
+        except (OSError, sqlite3.Error, OmnirtError) as error:
+            logger.warning("what a crash left open could not be mended: %s", self._words(error))
+        return bool(self._to_mend)
 
     def close(self) -> None:
         """Make all files final, save what can be saved, let go of everything."""
         to_save: list[Row] = []
         for part in list(self._unfinished):
             self._finish(part, to_save)
-        self._retry_at = 0.0
-        self._save(to_save)
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._saver.save(to_save)
+        self._saver.close()
         for run in list(self._runs.values()):
             self.end(run)
 
@@ -142,27 +158,44 @@ class Disk:
     def _store_run(self, run: Run) -> None:
         import sqlite3
 
+        self._runs.setdefault(run.info.run_id, run)
         try:
-            if self._database is None:
-                self._database = Database(paths.database_path(self.data_dir))
-            if self._database.query(rows.run_exists(run.info.run_id)):
-                raise OmnirtError("storage_failed", "A run with this id is stored already.")
+            stored = self._saver.database().query(rows.run_exists(run.info.run_id))
         except (OSError, sqlite3.Error) as error:
-            self._retry_at = time.monotonic() + _RETRY_S
-            run.fail(self._words(error))
-        self._save(rows.start_rows(run.info))
+            self._saver.failed(error)
+        else:
+            if stored or self._runs[run.info.run_id] is not run:
+                raise OmnirtError("storage_failed", "A run with this id is stored already.")
+        self._saver.save(rows.start_rows(run.info))
+
+    def _live_rows(self) -> list[Row]:
+        return [row for run in self._runs.values() for row in rows.start_rows(run.info)]
 
     def _write(self, part: Part, chunks: list[bytes], to_save: list[Row]) -> None:
         if part.failed or not chunks:
             return
-        new = not part.wav.size
-        try:
-            if new:
-                paths.make_private_dir(part.path.parent)
-            part.wav.write(b"".join(chunks))
-        except OSError as error:
-            self._fail(part, error)
+        data = b"".join(chunks)
+        if part.owed and not self._repay(part):
+            part.owed += len(data)
+            part.lost += len(data)
             return
+        self._append(part, data, to_save)
+
+    def _append(self, part: Part, data: bytes, to_save: list[Row]) -> None:
+        before = part.wav.size
+        try:
+            if not before:
+                paths.make_private_dir(part.path.parent)
+            part.wav.write(data)
+        except OSError as error:
+            if error.errno not in _PASSING:
+                self._fail(part, error)
+                return
+            self._retry_at = time.monotonic() + _RETRY_S
+            missing = len(data) - (part.wav.size - before)
+            part.owed += missing
+            part.lost += missing
+            part.run.fail(self._words(error))
         self._unfinished[part] = None
         self._open.pop(part, None)
         self._open[part] = None
@@ -170,11 +203,25 @@ class Disk:
             oldest = next(iter(self._open))
             del self._open[oldest]
             oldest.wav.release()
-        if new:
+        if part.wav.size and not part.listed:
+            part.listed = True
             to_save.append(part.row(self.data_dir, final=False))
 
+    def _repay(self, part: Part) -> bool:
+        """Put silence in the place of what a full disk did not take; False while it takes nothing."""
+        if time.monotonic() < self._retry_at:
+            return False
+        before = part.wav.size
+        try:
+            paths.make_private_dir(part.path.parent)
+            part.wav.silence(part.owed)
+        except OSError:
+            self._retry_at = time.monotonic() + _RETRY_S
+        part.owed -= part.wav.size - before
+        return not part.owed
+
     def _fill(self, part: Part, gap: int, to_save: list[Row]) -> None:
-        silence = FORMATS[part.run.info.output_format].silence
+        silence = FORMATS[part.format].silence
         block = silence * min(gap, 1 << 16)
         while gap > 0 and not part.failed:
             self._write(part, [block[:gap]], to_save)
@@ -199,35 +246,11 @@ class Disk:
             part.wav.release()
         part.run.fail(self._words(error))
 
-    def _save(self, new: Iterable[Row]) -> None:
-        import sqlite3
-
-        self._unsaved.extend(new)
-        if not self._unsaved or time.monotonic() < self._retry_at:
-            self._limit_unsaved()
-            return
-        try:
-            if self._database is None:
-                self._database = Database(paths.database_path(self.data_dir))
-            refused = self._database.save(self._unsaved)
-        except (OSError, sqlite3.Error, OmnirtError) as error:
-            self._retry_at = time.monotonic() + _RETRY_S
-            self._limit_unsaved()
-            for run in self._runs.values():
-                run.fail(self._words(error))
-            return
-        self._unsaved.clear()
-        if refused:
-            logger.warning("the database refused %d rows", refused)
-
-    def _limit_unsaved(self) -> None:
-        """Drop the newest rows beyond the bound; that something is not stored was told before."""
-        size = 0
-        for index, row in enumerate(self._unsaved):
-            size += row.size()
-            if index >= _MAX_UNSAVED_ROWS or size > _MAX_UNSAVED_BYTES:
-                del self._unsaved[index:]
-                return
+    def _tell_all(self, problem: Exception | str) -> None:
+        words = problem if isinstance(problem, str) else self._words(problem)
+        logger.warning("%s", words)
+        for run in self._runs.values():
+            run.fail(words)
 
     def _words(self, error: Exception) -> str:
         """What went wrong, for people: the system's own words, no repr."""

@@ -60,6 +60,16 @@ def acquire(folder: Path, session_id: str) -> SessionLock:
     )
 
 
+def try_acquire(folder: Path, session_id: str) -> SessionLock | None:
+    """Take the lock of a session if it is free, without waiting.
+
+    Raises:
+        OSError: The lock file can't be made.
+    """
+    make_private_dir(folder)
+    return _try(folder / f"{safe_name(session_id)}.lock")
+
+
 def tidy(folder: Path) -> None:
     """Remove lock files that processes which died left behind; a bounded number of them.
 

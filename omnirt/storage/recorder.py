@@ -13,11 +13,14 @@ from omnirt.storage import rows
 from omnirt.storage.database import Row
 from omnirt.storage.disk import Disk
 from omnirt.storage.parts import Part, Run
-from omnirt.storage.records import AudioFile, StorageProblem
+from omnirt.storage.records import AudioFile, Heard, Side, StorageProblem
 from omnirt.storage.writer import EndPart, Writer
 
 # For what was handed over to reach the disk at the end of a run.
 FINISH_TIMEOUT_S = 5.0
+# Host audio that comes this much later than where the audio before it ended begins a stretch of its own. Less
+# is the jitter of a busy machine.
+STRETCH_GAP_MS = 500
 
 
 class RunRecorder:
@@ -34,9 +37,12 @@ class RunRecorder:
         self._disk = disk
         self._writer = writer
         self._on_problem = on_problem
-        self._parts: dict[tuple[str, int], Part] = {}
+        self._parts: dict[tuple[Side, str, int], Part] = {}
         self._positions: dict[str, int] = {}
         self._dropping: set[Part] = set()
+        self._stretch: Part | None = None
+        self._stretches = 0
+        self._warned = False
         self._ended: asyncio.Future[None] | None = None
 
     def audio(self, item_id: str, content_index: int, data: bytes, at_ms: int) -> Path | None:
@@ -53,39 +59,49 @@ class RunRecorder:
         """
         if self._ended is not None or self._run.no_audio:
             return None
-        part = self._parts.get((item_id, content_index))
+        part = self._parts.get(("assistant", item_id, content_index))
         if part is None:
-            part = Part(self._run, item_id, content_index, len(self._parts) + 1, at_ms)
-            self._parts[item_id, content_index] = part
+            part = self._open("assistant", item_id, content_index, at_ms)
         if part.failed:
             return None
-        if self._writer.put_audio(part, data, part.gap):
-            part.taken += part.gap + len(data)
-            part.gap = 0
-            if part in self._dropping:
-                self._tell_dropped(part)
-        else:
-            self._drop(part, len(data))
+        self._take(part, data)
         return part.path
 
-    def audio_end(
-        self, item_id: str, content_index: int, *, heard_ms: int | None = None, interrupted: bool = False
-    ) -> AudioFile | None:
-        """A part's audio has ended; its file is made final within milliseconds.
+    def host_audio(self, data: bytes, at_ms: int) -> None:
+        """Store a chunk of the host's audio; nothing unless the run records both sides.
 
-        It may be called again when more is known: how much was heard, or that it was cut.
+        A chunk follows the one before it without a gap when it came in time, or early; otherwise a new
+        stretch begins, in a file of its own, where a microphone would have heard it: its last sample when it
+        came.
+
+        Args:
+            data: Audio in the run's input format.
+            at_ms: When it came, since the run's start.
+        """
+        if self._ended is not None or self._run.no_audio or self._run.info.record != "both" or not data:
+            return
+        part = self._stretch
+        if part is None:
+            part = self._begin_stretch(at_ms, len(data))
+        elif at_ms - part.ms(len(data)) > part.end_ms + STRETCH_GAP_MS:
+            self._end_part(part, None)
+            part = self._begin_stretch(at_ms, len(data))
+        if not part.failed:
+            self._take(part, data)
+
+    def audio_end(self, item_id: str, content_index: int, heard: Heard | None = None) -> AudioFile | None:
+        """A part of the agent's audio has ended; its file is made final within milliseconds.
+
+        It may be called again when it is known how much was heard.
 
         Returns:
             The file; None when there is none.
         """
-        part = self._parts.get((item_id, content_index))
+        part = self._parts.get(("assistant", item_id, content_index))
         if part is None:
             return None
-        if part in self._dropping:
-            self._tell_dropped(part)
-        if self._ended is None:
-            self._writer.put_end(EndPart(part, heard_ms, interrupted))
-        return _audio_file(part)
+        self._end_part(part, heard)
+        return part.file()
 
     def item(self, item: Item) -> None:
         """Store an item, or what it has become."""
@@ -102,7 +118,7 @@ class RunRecorder:
 
     def files(self) -> list[AudioFile]:
         """The files so far, in order; the last may still be on its way to the disk."""
-        found = (_audio_file(part) for part in self._parts.values())
+        found = (part.file() for part in self._parts.values())
         return [file for file in found if file is not None]
 
     async def finish(self, reason: str, ended_at: str, duration_ms: int) -> list[AudioFile]:
@@ -123,7 +139,7 @@ class RunRecorder:
             for part in list(self._dropping):
                 self._tell_dropped(part)
             for part in self._parts.values():
-                self._writer.put_end(EndPart(part, None, False))
+                self._writer.put_end(EndPart(part, None))
             self._put(rows.end_row(self._run.info, reason, ended_at, duration_ms))
             self._end(lambda: self._disk.end(self._run))
         await self._wait_ended()
@@ -154,6 +170,39 @@ class RunRecorder:
         if self._ended is None and not self._writer.put_row(row):
             self._run.fail("The disk is too slow: part of the history of this run is lost.")
 
+    def _open(self, side: Side, item_id: str, content_index: int, at_ms: int) -> Part:
+        part = Part(self._run, side, item_id, content_index, len(self._parts) + 1, at_ms)
+        self._parts[side, item_id, content_index] = part
+        return part
+
+    def _begin_stretch(self, at_ms: int, size: int) -> Part:
+        part = self._open("host", "", self._stretches, at_ms)
+        part.at_ms = max(0, at_ms - part.ms(size))
+        self._stretch = part
+        self._stretches += 1
+        return part
+
+    def _take(self, part: Part, data: bytes) -> None:
+        if self._writer.put_audio(part, data, part.gap):
+            part.taken += part.gap + len(data)
+            part.gap = 0
+            if part in self._dropping:
+                self._tell_dropped(part)
+        else:
+            self._drop(part, len(data))
+        if self._writer.is_behind:
+            if not self._warned:
+                self._warned = True
+                self._tell("slow", "The disk is slower than the audio: what waits for it grows.")
+        elif self._warned and self._writer.has_caught_up:
+            self._warned = False
+
+    def _end_part(self, part: Part, heard: Heard | None) -> None:
+        if part in self._dropping:
+            self._tell_dropped(part)
+        if self._ended is None:
+            self._writer.put_end(EndPart(part, heard))
+
     def _drop(self, part: Part, size: int) -> None:
         first = part not in self._dropping
         if first:
@@ -172,7 +221,7 @@ class RunRecorder:
             self._tell(
                 "slow",
                 "The disk is slower than the audio: part of it is silence in the file.",
-                item_id=part.item_id,
+                item_id=part.item_id or None,
                 from_ms=part.ms(part.dropping_from),
                 dropped_ms=dropped_ms,
             )
@@ -194,11 +243,3 @@ class RunRecorder:
         )
         # Not from within the call that hit it: the session may be in the middle of something.
         asyncio.get_running_loop().call_soon(self._on_problem, problem)
-
-
-def _audio_file(part: Part) -> AudioFile | None:
-    """The part's file, unless nothing of it is or will be on disk."""
-    size = part.wav.size if part.failed else part.taken
-    if not size:
-        return None
-    return AudioFile(part.path, "assistant", part.item_id, part.content_index, part.ms(size))

@@ -8,6 +8,8 @@ from typing import Literal
 
 from omnirt.protocol.types import AudioFormat
 
+Side = Literal["assistant", "host"]
+
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
@@ -35,22 +37,36 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class AudioFile:
-    """A WAV file: the audio of one content part of one item."""
+    """A WAV file: a content part of the agent's speech, or a stretch of the host's audio without a gap."""
 
     path: Path
-    side: Literal["assistant"]
-    item_id: str
-    content_index: int
+    side: Side
+    item_id: str | None
+    """None for the host's audio: which item it becomes is the provider's to say."""
+    content_index: int | None
+    at_ms: int
+    """Its place since the run's start: when the agent's speech came; where the host's first sample lies."""
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of a part of the agent's speech."""
+
+    heard_ms: int
+    played_at_ms: int | None
+    """When it began to play, since the run's start; None when it never did."""
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StorageProblem:
     """Something that was not stored; the voice goes on.
 
-    `storage_failed` is told once per run, however much fails after it. `slow` tells of assistant audio that
-    the disk was too slow to take: `dropped_ms` of it are silence in the file, from `from_ms` on. The
-    `dropped_ms` of all reports add up to all that was dropped.
+    `storage_failed` is told once per run, however much fails after it. `slow` with no `dropped_ms` is the
+    early warning: half of what may wait for the disk is waiting. With them it tells of audio that the disk
+    was too slow to take: `dropped_ms` of it are silence in the file, from `from_ms` on. The `dropped_ms` of
+    all reports add up to all that was dropped. `item_id` is None for the host's audio.
     """
 
     kind: Literal["storage_failed", "slow"]

@@ -8,12 +8,13 @@ import msgspec
 
 from omnirt.protocol.types import Item, Usage
 from omnirt.storage.database import Row, Value
-from omnirt.storage.records import RunInfo
+from omnirt.storage.records import Heard, RunInfo, Side
 
 _SESSION = """INSERT INTO sessions (session_id, project_slug, agent_slug, started_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (session_id) DO NOTHING"""
 _RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, input_format, input_rate,
-    output_format, output_rate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    output_format, output_rate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (run_id) DO NOTHING"""
 _RUN_EXISTS = "SELECT 1 FROM runs WHERE run_id = ?"
 _RUN_END = "UPDATE runs SET ended_at = ?, reason = ?, duration_ms = ? WHERE run_id = ?"
 _RUN_DELETE = "DELETE FROM runs WHERE run_id = ?"
@@ -28,14 +29,14 @@ _USAGE = """INSERT INTO usage (run_id, input_tokens, output_tokens, total_tokens
     ON CONFLICT (run_id) DO UPDATE SET input_tokens = excluded.input_tokens,
     output_tokens = excluded.output_tokens, total_tokens = excluded.total_tokens, json = excluded.json"""
 _AUDIO = """INSERT INTO audio (run_id, item_id, content_index, side, path, at_ms, duration_ms, dropped_ms,
-    heard_ms, interrupted, final) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    heard_ms, played_at_ms, interrupted, final) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run_id, side, item_id, content_index) DO UPDATE SET duration_ms = excluded.duration_ms,
-    dropped_ms = excluded.dropped_ms, heard_ms = excluded.heard_ms, interrupted = excluded.interrupted,
-    final = excluded.final"""
+    dropped_ms = excluded.dropped_ms, heard_ms = excluded.heard_ms, played_at_ms = excluded.played_at_ms,
+    interrupted = excluded.interrupted, final = excluded.final"""
 
 
 def start_rows(info: RunInfo) -> list[Row]:
-    """The session, unless it is stored already, and a new run of it."""
+    """The session and the run, unless they are stored already."""
     session = (info.session_id, info.project_slug, info.agent_slug, info.started_at)
     run = (info.run_id, info.session_id, info.agent, info.provider, info.model, info.record)
     audio = (info.input_format, info.input_rate, info.output_format, info.output_rate)
@@ -77,7 +78,8 @@ def usage_row(info: RunInfo, usage: Usage) -> Row:
 
 
 def audio_row(
-    info: RunInfo,
+    run_id: str,
+    side: Side,
     item_id: str,
     content_index: int,
     path: str,
@@ -85,13 +87,13 @@ def audio_row(
     at_ms: int,
     duration_ms: int,
     dropped_ms: int,
-    heard_ms: int | None,
-    interrupted: bool,
+    heard: Heard | None,
     final: bool,
 ) -> Row:
     """What is known of an audio file; `path` is relative to the data directory."""
-    part = (info.run_id, item_id, content_index, "assistant", path, at_ms)
-    return _row(_AUDIO, *part, duration_ms, dropped_ms, heard_ms, int(interrupted), int(final))
+    part = (run_id, item_id, content_index, side, path, at_ms, duration_ms, dropped_ms)
+    known = (heard.heard_ms, heard.played_at_ms, int(heard.interrupted)) if heard else (None, None, 0)
+    return _row(_AUDIO, *part, *known, int(final))
 
 
 def _row(sql: str, *values: Value) -> Row:

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from omnirt.errors import OmnirtError
 from omnirt.storage.database import Row
 from omnirt.storage.parts import Part
+from omnirt.storage.records import Heard
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,11 @@ class Chunk:
 class EndPart:
     """A part has ended (again, when more is known about it): its file becomes final."""
 
-    __slots__ = ("heard_ms", "interrupted", "part")
+    __slots__ = ("heard", "part")
 
-    def __init__(self, part: Part, heard_ms: int | None, interrupted: bool) -> None:
+    def __init__(self, part: Part, heard: Heard | None) -> None:
         self.part = part
-        self.heard_ms = heard_ms
-        self.interrupted = interrupted
+        self.heard = heard
 
 
 class Call:
@@ -111,6 +111,16 @@ class Writer:
         """Entries that are not on disk yet."""
         return self._entries_in - self._entries_out
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether half of what may wait is waiting: the disk is slower than the audio."""
+        return self.queued_bytes * 2 > self._max_bytes or self.queued_entries * 2 > self._max_entries
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether little waits again."""
+        return self.queued_bytes * 8 <= self._max_bytes and self.queued_entries * 8 <= self._max_entries
+
     def put_audio(self, part: Part, data: bytes, gap: int) -> bool:
         """Hand over a chunk; False: the queue is full, it was not taken.
 
@@ -146,7 +156,8 @@ class Writer:
     def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Run `function` in the thread when all that was put before is on disk.
 
-        It runs even if the future is cancelled, so that what it lets go of is let go.
+        Audio waits while it runs: what takes longer than some 20 ms is cut into several calls. It runs even
+        if the future is cancelled, so that what it lets go of is let go.
 
         Raises:
             OmnirtError: `storage_failed`: the storage is closed.

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
+from omnirt.sessions import heard
 from omnirt.sessions.mapping import HANDLERS
 from omnirt.sessions.playback import Playback
 from omnirt.sessions.responses import MAX_RUNNING
@@ -110,7 +111,8 @@ def perform(talk: Talk, act: Any) -> None:
         case ("interrupt", item_id, played_ms):
             talk.interrupt(item_id, None, played_ms)
         case ("report", item_id, played_ms):
-            talk.core.playback.report(item_id, 0, played_ms)
+            heard.reported(talk.core, item_id, 0, played_ms, talk.now)
+            talk.collect()
         case ("ask",):
             talk.ask()
         case ("refuse", code):
@@ -123,6 +125,8 @@ def perform(talk: Talk, act: Any) -> None:
             talk.collect()
         case ("pass", seconds):
             talk.now += seconds
+            heard.settle_played(talk.core, talk.now)
+            talk.collect()
         case _:
             raise AssertionError(act)
 
@@ -256,7 +260,7 @@ def test_heard_is_within_sent_is_within_generated_and_nothing_is_cut_twice(scrip
             case "audio" if name not in cut:
                 playback.generated("r", name, 0, amount, now)
             case "report":
-                playback.report(name, 0, amount)
+                playback.report(name, 0, amount, now)
             case "unsent":
                 unsent[name] = amount
             case "pass":
@@ -269,5 +273,5 @@ def test_heard_is_within_sent_is_within_generated_and_nothing_is_cut_twice(scrip
             case _:
                 pass
         for part in playback.parts():
-            heard, waits = playback.heard_ms(part, now), unsent.get(part.item_id, 0)
-            assert 0 <= heard <= max(0, part.generated_ms - waits) <= part.generated_ms
+            heard_ms, waits = playback.heard_ms(part, now), unsent.get(part.item_id, 0)
+            assert 0 <= heard_ms <= max(0, part.generated_ms - waits) <= part.generated_ms

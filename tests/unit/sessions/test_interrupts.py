@@ -45,7 +45,7 @@ def test_no_audio_of_what_was_interrupted_follows() -> None:
 
 def test_the_hosts_position_beats_the_clock() -> None:
     talk = speaking()
-    talk.core.playback.report("item_a", 0, 300)
+    talk.core.playback.report("item_a", 0, 300, talk.now)
     talk.now += 1.5
     done, cut = talk.interrupt()
     assert done
@@ -55,7 +55,7 @@ def test_the_hosts_position_beats_the_clock() -> None:
 
 def test_a_position_with_the_interrupt_beats_both() -> None:
     talk = speaking()
-    talk.core.playback.report("item_a", 0, 300)
+    talk.core.playback.report("item_a", 0, 300, talk.now)
     _, cut = talk.interrupt("item_a", 0, 450)
     assert cut
     assert cut.heard_ms == 450

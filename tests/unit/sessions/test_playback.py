@@ -36,12 +36,12 @@ def test_a_report_is_a_position_clamped_to_what_was_sent() -> None:
     unsent = {"one": 400}
     playback = Playback(MS, lambda item, _index: unsent[item])
     part = playback.generated("r", "one", 0, 1000 * MS, 0.0)
-    playback.report("one", 0, 100)
-    playback.report("one", 0, 250)
+    playback.report("one", 0, 100, 0.0)
+    playback.report("one", 0, 250, 0.0)
     assert playback.heard_ms(part, 0.9) == 250
-    playback.report("one", 0, 5000)
+    playback.report("one", 0, 5000, 0.0)
     assert playback.heard_ms(part, 0.9) == 600
-    playback.report("one", 0, -5)
+    playback.report("one", 0, -5, 0.0)
     assert playback.heard_ms(part, 0.9) == 0
 
 
@@ -50,17 +50,17 @@ def test_from_the_first_report_on_the_clock_does_not_count() -> None:
     one = playback.generated("r", "one", 0, 1000 * MS, 0.0)
     two = playback.generated("r", "two", 0, 1000 * MS, 0.0)
     three = playback.generated("r", "three", 0, 1000 * MS, 0.0)
-    playback.report("two", 0, 10)
+    playback.report("two", 0, 10, 0.0)
     assert [playback.heard_ms(part, 60.0) for part in (one, two, three)] == [1000, 10, 0]
 
 
 def test_late_reports_of_what_was_cut_change_nothing() -> None:
     playback = Playback(MS)
     part = playback.generated("r", "one", 0, 1000 * MS, 0.0)
-    playback.report("one", 0, 100)
+    playback.report("one", 0, 100, 0.0)
     assert [cut.heard_ms for cut in playback.cut(0.5)] == [100]
-    playback.report("one", 0, 900)
-    playback.report("unknown", 0, 900)
+    playback.report("one", 0, 900, 0.0)
+    playback.report("unknown", 0, 900, 0.0)
     assert part.reported_ms == 100
     assert playback.cut(0.6) == []
 

@@ -15,7 +15,7 @@ import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import ContentPart, InputTokens, Item, Usage
-from omnirt.storage import AudioFile, AudioStorage, RunInfo
+from omnirt.storage import AudioFile, AudioStorage, Heard, RunInfo
 from tests.unit.storage.helpers import LIMIT_S, query, run_info
 
 ENDED = "2025-01-01T00:00:05Z"
@@ -54,7 +54,7 @@ def test_a_run_leaves_its_audio_and_its_rows(tmp_path: Path) -> None:
 
     path, files = asyncio.run(main())
     assert path == tmp_path / "audio" / "acme" / "greeter" / "s1" / "11111111-0001-item_1-0.wav"
-    assert files == [AudioFile(path, "assistant", "item_1", 0, 200)]
+    assert files == [AudioFile(path, "assistant", "item_1", 0, at_ms=120, duration_ms=200)]
     assert frames(path) == b"\x01\x02" * 2_400 + b"\x03\x04" * 2_400
     assert query(tmp_path, "SELECT session_id, project_slug, agent_slug FROM sessions") == [
         ("s1", "acme", "greeter")
@@ -175,7 +175,7 @@ def test_what_was_heard_may_be_told_after_the_end_and_audio_may_follow_it(tmp_pa
         assert query(tmp_path, "SELECT duration_ms, heard_ms, interrupted, final FROM audio") == [
             (100, None, 0, 1)
         ]
-        recorder.audio_end("item_1", 0, heard_ms=60, interrupted=True)
+        recorder.audio_end("item_1", 0, Heard(60, played_at_ms=15, interrupted=True))
         recorder.audio("item_1", 0, bytes(4_800), 100)
         assert recorder.audio_end("item_2", 0) is None
         [file] = await recorder.finish("stopped", ENDED, 1)
@@ -183,7 +183,9 @@ def test_what_was_heard_may_be_told_after_the_end_and_audio_may_follow_it(tmp_pa
         await storage.close()
 
     asyncio.run(main())
-    assert query(tmp_path, "SELECT duration_ms, heard_ms, interrupted, final FROM audio") == [(200, 60, 1, 1)]
+    assert query(
+        tmp_path, "SELECT duration_ms, heard_ms, played_at_ms, interrupted, final FROM audio"
+    ) == [(200, 60, 15, 1, 1)]
 
 
 def test_a_file_that_grows_is_whole_and_in_the_database_before_its_end(tmp_path: Path) -> None:
