@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from types import CoroutineType
 from typing import Generic, Protocol, TypeVar, cast
 
 from omnirt.errors import OmnirtError
@@ -154,15 +155,15 @@ class Connection(Generic[A]):
 
     def _element(self, element: jsonrpc.Element, reply_to: ReplyTo) -> None:
         match element:
-            case Response():
-                self._calls.answer(element)
-            case Invalid(error, request_id):
-                reply_to(jsonrpc.encode_error(request_id, error))
             case Request():
                 try:
                     self._request(element, reply_to)
                 except Exception as error:  # noqa: BLE001 - one request's failure must not cost those behind it
                     self._refuse(element, reply_to, wire_error(error, element.method))
+            case Response():
+                self._calls.answer(element)
+            case Invalid(error, request_id):
+                reply_to(jsonrpc.encode_error(request_id, error))
 
     def _request(self, request: Request, reply_to: ReplyTo) -> None:
         result = self._lifecycle.handle(request)
@@ -200,7 +201,7 @@ class Connection(Generic[A]):
 
             self._start = Dispatcher[A](self._load_handlers()).start
         answer = self._start(ctx)
-        if asyncio.iscoroutine(answer):
+        if isinstance(answer, CoroutineType):
             answer = self._loop.create_task(answer)
         if not isinstance(answer, asyncio.Future):
             self._answer_in_turn(request, ctx, reply_to, cast("Settled", answer))
