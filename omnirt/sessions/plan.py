@@ -11,6 +11,7 @@ from omnirt.providers.endpoint import Endpoint, outline
 from omnirt.sessions.outputs import Run
 from omnirt.sessions.services import Services
 from omnirt.specs.graph import Node, resolve_graph
+from omnirt.specs.load import Located
 from omnirt.specs.problems import Place
 from omnirt.specs.realtime import EffectiveRealtime, check_realtime, effective_realtime, merge_realtime
 from omnirt.specs.spec import AgentSpec
@@ -27,6 +28,7 @@ class Plan:
     """The resolved start of a session; a `session.update` makes a new one."""
 
     spec: AgentSpec
+    place: Place
     variables: Mapping[str, Any]
     override: Mapping[str, Any]
     endpoint: Endpoint
@@ -82,7 +84,8 @@ class Plan:
         Raises:
             OmnirtError: `agent_not_found`, `agent_invalid`, `invalid_params` for what cannot change live.
         """
-        spec = self.spec if agent is None else resolve_agent(agent, services)
+        found = Located(self.spec, self.place) if agent is None else resolve_agent(agent, services)
+        spec = found.spec
         override = merge_realtime(self.override, check_realtime(realtime, _REALTIME))
         wanted = effective_realtime(merge_realtime(spec.realtime(), override), self.endpoint.model)
         for side, now, then in (
@@ -94,7 +97,9 @@ class Plan:
         if realtime and "model_name" in realtime:
             raise _REALTIME.at("model_name").problem("The model is fixed for the life of a session")
         merged = {**self.variables, **(variables or {})}
-        return replace(self, spec=spec, variables=merged, override=override, realtime=wanted)
+        return replace(
+            self, spec=spec, place=found.place, variables=merged, override=override, realtime=wanted
+        )
 
 
 def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services: Services) -> Plan:
@@ -103,7 +108,7 @@ def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services:
     Raises:
         OmnirtError: `agent_not_found`, `agent_invalid`, `endpoint_unresolved`, `invalid_params`.
     """
-    spec = resolve_agent(agent, services)
+    spec, place = resolve_agent(agent, services)
     override = check_realtime(options.realtime, _REALTIME)
     settings = merge_realtime(spec.realtime(), override)
     endpoint = outline(
@@ -112,20 +117,20 @@ def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services:
     realtime = effective_realtime(settings, endpoint.model)
     _check_rate("inputAudio", options.input_rate, realtime.input.sample_rate)
     _check_rate("outputAudio", options.output_rate, realtime.output.sample_rate)
-    return Plan(spec, dict(options.variables or {}), override, endpoint, realtime)
+    return Plan(spec, place, dict(options.variables or {}), override, endpoint, realtime)
 
 
-def resolve_agent(agent: str | Mapping[str, Any], services: Services) -> AgentSpec:
-    """The spec, checked with all that it hands over to.
+def resolve_agent(agent: str | Mapping[str, Any], services: Services) -> Located:
+    """The agent, checked with all that it hands over to.
 
     Raises:
         OmnirtError: `agent_not_found`, `agent_invalid`; host tools need a host that answers calls.
     """
-    spec = services.library.resolve(agent)
-    nodes = resolve_graph(spec, services.library, services.library.place_of(spec))
+    found = services.library.resolve(agent)
+    nodes = resolve_graph(found.spec, services.library, found.place)
     if services.call_host is None or not services.answers_tools():
         _refuse_host_tools(nodes)
-    return spec
+    return found
 
 
 def bytes_per_ms(audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]) -> int:

@@ -251,7 +251,7 @@ class Run:
         from omnirt.specs.build import build_graph
 
         library = self._services.library
-        nodes = resolve_graph(plan.spec, library, library.place_of(plan.spec))
+        nodes = resolve_graph(plan.spec, library, plan.place)
         build = partial(
             build_graph,
             plan.spec.name,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
+import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from omnirt.specs.problems import Place
 
@@ -61,18 +62,52 @@ def read_text(path: Path, limit: int, place: Place) -> str:
         raise place.problem(f"The file is not UTF-8 (line {line})", line=line) from None
 
 
+def inside(name: str, place: Place) -> Path:
+    """The path of a file that a spec names, which must stand in the folder of the spec.
+
+    Args:
+        name: Relative to that folder.
+        place: Where the spec names it; its file is the spec's.
+
+    Raises:
+        OmnirtError: Of the place's kind: it stands elsewhere (behind `..` or a symbolic link, too), or the
+            spec is in no file.
+    """
+    if place.file is None:
+        raise place.problem("Only a spec in a file may name files beside it")
+    try:
+        root = place.file.parent.resolve()
+        path = (root / name).resolve()
+    except (OSError, ValueError, RuntimeError):  # a NUL in it; symbolic links in a circle
+        raise place.problem("This is no path") from None
+    if not path.is_relative_to(root):
+        raise place.problem("The file must stand in the folder of the spec")
+    return path
+
+
 def _toml(text: str, place: Place) -> object:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise place.problem(f"No TOML: {error or 'nested too deeply'}") from None
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits, too
+        line = re.search(r"at line (\d+)", str(error))
+        raise place.problem(
+            f"No TOML: {error or 'nested too deeply'}", line=int(line[1]) if line else None
+        ) from None
 
 
 def _json(text: str, place: Place) -> object:
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        if twice:
+            raise place.problem(f"The member `{twice[0]}` stands twice")
+        return dict(pairs)
+
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise place.problem(f"No JSON: {error}") from None
+        return json.loads(text, object_pairs_hook=members)
+    except json.JSONDecodeError as error:
+        raise place.problem(f"No JSON: {error.msg} (line {error.lineno})", line=error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        raise place.problem(f"No JSON: {error or 'nested too deeply'}") from None
 
 
 def _yaml(text: str, place: Place) -> object:

@@ -1,23 +1,28 @@
-"""AgentLibrary: finds agent specs by name in folders, and decodes inline ones."""
+"""AgentLibrary: finds agent specs by name in folders or by Python object, and decodes inline ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from omnirt.errors import OmnirtError
-from omnirt.specs.documents import SUFFIXES, read_document, read_text
-from omnirt.specs.parse import parse_spec
+from omnirt.specs.documents import SUFFIXES, inside, read_document, read_text
+from omnirt.specs.parse import Problems, Reading, read_spec
 from omnirt.specs.problems import Place
+from omnirt.specs.python_objects import LOAD_S, PREFIX, bounded, load_object
 from omnirt.specs.spec import AgentSpec
 
 MAX_TEMPLATE_BYTES: Final = 256 * 1024
 MAX_FILES: Final = 1000
 """Spec files looked at per folder."""
 _MAX_NAMES: Final = 20
+
+Agent: TypeAlias = str | Mapping[str, Any] | AgentSpec
+"""What a host says of an agent: its name, a Python object, or the spec itself."""
 
 
 class AgentInfo(Struct, frozen=True):
@@ -28,11 +33,25 @@ class AgentInfo(Struct, frozen=True):
     description: str
 
 
+class Located(NamedTuple):
+    """An agent, and where it stands: its file decides what its instructions may include."""
+
+    spec: AgentSpec
+    place: Place
+
+
+class Found(NamedTuple):
+    """What was found of an agent, its problems included, and where it stands."""
+
+    reading: Reading
+    place: Place
+
+
 class _Entry(Struct, frozen=True):
-    """One file as it was when it was read last: a spec, or what is wrong with it."""
+    """One file as it was when it was read last."""
 
     stamp: tuple[int, int, int]
-    outcome: AgentSpec | OmnirtError
+    reading: Reading
 
 
 class AgentLibrary:
@@ -42,117 +61,161 @@ class AgentLibrary:
 
     Args:
         dirs: Folders with `.toml`, `.yaml` and `.json` files. One that does not exist is empty.
+        allow_code: Whether specs may name what runs on this machine (`--no-code` says no).
     """
 
-    def __init__(self, dirs: Iterable[Path]) -> None:
+    def __init__(self, dirs: Iterable[Path], *, allow_code: bool = True) -> None:
+        self.allow_code = allow_code
         self._dirs = [Path(folder) for folder in dirs]
         self._entries: dict[Path, _Entry] = {}
 
-    def resolve(self, agent: str | Mapping[str, Any]) -> AgentSpec:
-        """The spec that session.start names or holds.
+    def resolve(self, agent: Agent) -> Located:
+        """The agent that session.start names or holds.
 
         Raises:
             OmnirtError: `agent_not_found`, or `agent_invalid` with `path` inside the spec and, for one from
                 a file, `file`.
         """
+        found = self.read(agent)
+        return Located(found.reading.checked(), found.place)
+
+    def read(self, agent: Agent) -> Found:
+        """The same with all its problems.
+
+        Raises:
+            OmnirtError: `agent_not_found`, and nothing else.
+        """
+        if isinstance(agent, str) and agent.startswith(PREFIX):
+            return Found(self._object(agent), Place())
         if isinstance(agent, str):
-            return self.find(agent)[0]
-        spec = parse_spec(dict(agent))
-        _read_templates(spec, Place(), None)
-        return spec
+            return self._named(agent)
+        return Found(self._inline(agent), Place())
 
-    def find(self, name: str) -> tuple[AgentSpec, Place]:
-        """The agent of this name, and its file as a place for errors about it."""
-        known: list[str] = []
-        for folder in self._dirs:
-            entries = self._scan(folder)
-            found = [path for path, entry in entries.items() if _name(entry) == name]
-            if len(found) > 1:
-                raise Place(path="$.name", file=found[1]).problem(
-                    f"{found[0].name} has the name `{name}` too"
-                )
-            if found:
-                return self._spec(found[0]), Place(file=found[0])
-            for path, entry in entries.items():
-                if path.stem == name and isinstance(entry.outcome, OmnirtError):
-                    raise entry.outcome
-                known.extend(filter(None, [_name(entry)]))
-        listed = ", ".join(sorted(known)[:_MAX_NAMES]) or "none"
-        raise OmnirtError("agent_not_found", f"No agent has the name `{name[:128]}`; known: {listed}.")
-
-    def place_of(self, spec: AgentSpec) -> Place:
-        """Where a spec from `resolve` stands: its file, or nowhere when it was inline."""
-        for path, entry in self._entries.items():
-            if entry.outcome is spec:
-                return Place(file=path)
-        return Place()
+    def find(self, name: str) -> Located:
+        """The agent of this name in the folders."""
+        found = self._named(name)
+        return Located(found.reading.checked(), found.place)
 
     def list(self) -> list[AgentInfo]:
         """Every agent that can be started by name, sorted; broken files are left out."""
         known: dict[str, AgentInfo] = {}
         for folder in self._dirs:
             for path, entry in self._scan(folder).items():
-                if isinstance(entry.outcome, AgentSpec):
-                    spec = entry.outcome
+                spec = entry.reading.spec
+                if spec is not None and not entry.reading.problems:
                     known.setdefault(spec.name, AgentInfo(spec.name, str(path), spec.description))
         return sorted(known.values(), key=lambda info: info.name)
 
-    def _spec(self, path: Path) -> AgentSpec:
-        outcome = self._entries[path].outcome
-        if isinstance(outcome, OmnirtError):
-            raise outcome
-        return outcome
+    def broken(self) -> tuple[Path, ...]:
+        """The files in the folders that have problems."""
+        scans = map(self._scan, self._dirs)
+        return tuple(path for scan in scans for path, entry in scan.items() if entry.reading.problems)
+
+    def _named(self, name: str) -> Found:
+        known: list[str] = []
+        for folder in self._dirs:
+            entries = self._scan(folder)
+            named = [path for path, entry in entries.items() if _name(entry) == name]
+            # A file that is too broken to tell its name is known by its own.
+            named = named or [p for p, entry in entries.items() if p.stem == name and entry.reading.problems]
+            if named:
+                return _first(named, entries)
+            known.extend(filter(None, map(_name, entries.values())))
+        listed = ", ".join(sorted(known)[:_MAX_NAMES]) or "none"
+        raise OmnirtError("agent_not_found", f"No agent has the name `{name[:128]}`; known: {listed}.")
+
+    def _inline(self, agent: Mapping[str, Any] | AgentSpec) -> Reading:
+        document = msgspec.to_builtins(agent) if isinstance(agent, AgentSpec) else dict(agent)
+        return _with_templates(read_spec(document, allow_code=self.allow_code), Place())
+
+    def _object(self, reference: str) -> Reading:
+        """The agent that a Python object is, or makes when it is called without arguments."""
+        place = Place()
+        if not self.allow_code:
+            return Reading(
+                None, [place.problem("A Python object would run code, which is refused (--no-code)")]
+            )
+        try:
+            agent = load_object(reference, place)
+            if callable(agent):
+                agent = bounded(agent, LOAD_S, f"`{reference}`", place)
+            if not isinstance(agent, AgentSpec | Mapping):
+                what = f"`{reference}` gives a {type(agent).__name__}"
+                raise place.problem(f"{what}, where an AgentSpec, or a mapping like one, is wanted")
+            return self._inline(agent)
+        except OmnirtError as error:
+            return Reading(None, [error])
 
     def _scan(self, folder: Path) -> dict[Path, _Entry]:
         """The entries of a folder, read anew where a file has changed."""
         try:
-            paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+            paths = sorted(path for path in folder.iterdir() if _is_spec(path))[:MAX_FILES]
         except OSError:
             return {}
-        for path in paths[:MAX_FILES]:
+        entries: dict[Path, _Entry] = {}
+        for path in paths:
             stamp = _stamp(path)
             old = self._entries.get(path)
             # A template beside the spec may change on its own: then the stamp of the spec says nothing.
-            if old is None or old.stamp != stamp or _has_templates(old.outcome):
-                self._entries[path] = _Entry(stamp, _read(path))
-        return {path: self._entries[path] for path in paths[:MAX_FILES]}
+            if old is None or old.stamp != stamp or _has_templates(old.reading):
+                self._entries[path] = old = _Entry(stamp, self._file(path))
+            entries[path] = old
+        return entries
+
+    def _file(self, path: Path) -> Reading:
+        place = Place(file=path)
+        try:
+            document = read_document(path, place)
+        except OmnirtError as error:
+            return Reading(None, [error])
+        return _with_templates(read_spec(document, place, allow_code=self.allow_code), place)
 
 
-def _read(path: Path) -> AgentSpec | OmnirtError:
-    place = Place(file=path)
-    try:
-        spec = parse_spec(read_document(path, place), place)
-        _read_templates(spec, place, path.parent)
-    except OmnirtError as error:
-        return error
-    return spec
+def _first(paths: list[Path], entries: Mapping[Path, _Entry]) -> Found:
+    """The first of the files with a name; that there is another one is a problem."""
+    reading = entries[paths[0]].reading
+    if len(paths) > 1:
+        twice = Place(path="$.name", file=paths[1]).problem(f"{paths[0].name} has this name too")
+        reading = Reading(reading.spec, [twice, *reading.problems])
+    return Found(reading, Place(file=paths[0]))
 
 
-def _read_templates(spec: AgentSpec, place: Place, folder: Path | None) -> None:
-    """Puts the text of each `instructions_file` in `instructions`."""
+def _with_templates(reading: Reading, place: Place) -> Reading:
+    """The reading with the text of each `instructions_file` in `instructions`."""
+    problems = [] if reading.spec is None else _read_templates(reading.spec, place)
+    return Reading(reading.spec, [*reading.problems, *problems])
+
+
+def _read_templates(spec: AgentSpec, place: Place) -> Problems:
+    problems: Problems = []
     if spec.instructions_file is not None:
-        here = place.at("instructions_file")
-        if folder is None:
-            raise here.problem("Only a spec in a file may name an `instructions_file`; give `instructions`")
-        root = folder.resolve()
-        path = (root / spec.instructions_file).resolve()
-        if not path.is_relative_to(root):
-            raise here.problem("The file must stand in the folder of the spec")
-        spec.instructions = read_text(path, MAX_TEMPLATE_BYTES, here)
+        try:
+            file = inside(spec.instructions_file, place.at("instructions_file"))
+            spec.instructions = read_text(file, MAX_TEMPLATE_BYTES, place.at("instructions_file"))
+        except OmnirtError as error:
+            problems.append(error)
     for index, handoff in enumerate(spec.handoffs):
         if isinstance(handoff, AgentSpec):
-            _read_templates(handoff, place.at("handoffs", index), folder)
+            problems += _read_templates(handoff, place.at("handoffs", index))
+    return problems
 
 
-def _has_templates(outcome: AgentSpec | OmnirtError) -> bool:
-    if isinstance(outcome, OmnirtError):
-        return True
-    inline = (handoff for handoff in outcome.handoffs if isinstance(handoff, AgentSpec))
-    return outcome.instructions_file is not None or any(map(_has_templates, inline))
+def _has_templates(reading: Reading) -> bool:
+    return bool(reading.problems) or reading.spec is None or _names_template(reading.spec)
+
+
+def _names_template(spec: AgentSpec) -> bool:
+    inline = (handoff for handoff in spec.handoffs if isinstance(handoff, AgentSpec))
+    return spec.instructions_file is not None or any(map(_names_template, inline))
 
 
 def _name(entry: _Entry) -> str | None:
-    return entry.outcome.name if isinstance(entry.outcome, AgentSpec) else None
+    return None if entry.reading.spec is None else entry.reading.spec.name
+
+
+def _is_spec(path: Path) -> bool:
+    """By its name; one that begins with a dot is an editor's."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -38,6 +38,8 @@ def load_object(reference: str, place: Place) -> object:
             called `sys.exit`, or hangs.
     """
     module, _, name = reference.removeprefix(PREFIX).partition(":")
+    if not module or not name:
+        raise place.problem("A Python object is named as `python:package.module:name`")
 
     def explain(error: Exception) -> str | None:
         if isinstance(error, _MissingError):

@@ -86,7 +86,7 @@ def mutated(draw: st.DrawFn) -> object:
 def test_any_document_is_an_agent_or_agent_invalid(document: Any) -> None:
     library = AgentLibrary([])
     agent = document if isinstance(document, dict) else {"name": document}
-    made = outcome(lambda: resolve_graph(library.resolve(agent), library))
+    made = outcome(lambda: resolve_graph(library.resolve(agent).spec, library))
     if isinstance(made, OmnirtError):
         assert made.kind == "agent_invalid"
         assert str(made.facts["path"]).startswith("$")

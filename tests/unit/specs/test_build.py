@@ -53,10 +53,10 @@ def build(
 ) -> AgentGraph:
     library = library or AgentLibrary([])
     spy = spy or Spy()
-    spec = library.resolve(agent)
+    spec, place = library.resolve(agent)
     return build_graph(
         spec.name,
-        resolve_graph(spec, library, library.place_of(spec)),
+        resolve_graph(spec, library, place),
         variables=variables,
         run_tool=spy.run_tool,
         python=PythonTools(),

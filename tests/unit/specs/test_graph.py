@@ -15,7 +15,7 @@ EMPTY = AgentLibrary([])
 
 
 def edges(agent: dict[str, Any], library: AgentLibrary = EMPTY) -> dict[str, list[str]]:
-    nodes = resolve_graph(library.resolve(agent), library)
+    nodes = resolve_graph(library.resolve(agent).spec, library)
     return {name: [handoff.target for handoff in node.handoffs] for name, node in nodes.items()}
 
 
@@ -52,7 +52,7 @@ def test_names_are_found_in_the_library_with_all_that_they_lead_to(tmp_path: Pat
 
 def test_a_name_means_the_agent_of_this_graph_before_the_librarys(tmp_path: Path) -> None:
     library = library_of(tmp_path, a="instructions: from the library", b="handoffs: [a]")
-    start = library.resolve({"name": "a", "instructions": "inline", "handoffs": ["b"]})
+    start = library.resolve({"name": "a", "instructions": "inline", "handoffs": ["b"]}).spec
     assert resolve_graph(start, library)["a"].spec.instructions == "inline"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ def fails(library: AgentLibrary, agent: str | dict[str, Any]) -> OmnirtError:
 
 def test_agents_are_found_by_the_name_inside_whatever_the_file_is_called(tmp_path: Path) -> None:
     library = write(tmp_path, one__yaml=YAML, two__toml=TOML, three__json=json.dumps({"name": "spa"}))
-    assert library.resolve("desk").instructions == "Hello"
-    assert library.resolve("bill").realtime() == {"voice": "ash"}
-    assert library.resolve("spa").name == "spa"
+    assert library.resolve("desk").spec.instructions == "Hello"
+    assert library.resolve("bill").spec.realtime() == {"voice": "ash"}
+    assert library.resolve("spa").spec.name == "spa"
     assert [(info.name, info.description) for info in library.list()] == [
         ("bill", ""),
         ("desk", "At the door"),
@@ -56,7 +57,7 @@ def test_an_earlier_folder_hides_a_later_one(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         write(tmp_path / folder, x__yaml=f"name: desk\ninstructions: {text}\n")
     library = AgentLibrary([tmp_path / "a", tmp_path / "b"])
-    assert library.resolve("desk").instructions == "first"
+    assert library.resolve("desk").spec.instructions == "first"
     assert len(library.list()) == 1
 
 
@@ -68,15 +69,15 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     library = write(tmp_path, one__yaml=YAML)
-    first = library.resolve("desk")
-    assert library.resolve("desk") is first
+    first = library.resolve("desk").spec
+    assert library.resolve("desk").spec is first
     write(tmp_path, one__yaml=YAML.replace("Hello", "Good evening"))
-    assert library.resolve("desk").instructions == "Good evening"
+    assert library.resolve("desk").spec.instructions == "Good evening"
 
 
 def test_a_broken_file_spoils_no_other_and_is_told_by_its_stem(tmp_path: Path) -> None:
     library = write(tmp_path, one__yaml=YAML, two__yaml="name: [\n", three__yaml="nam: x\n")
-    assert library.resolve("desk").name == "desk"
+    assert library.resolve("desk").spec.name == "desk"
     error = fails(library, "two")
     assert error.kind == "agent_invalid"
     assert error.facts["file"] == str(tmp_path / "two.yaml")
@@ -87,21 +88,21 @@ def test_a_broken_file_spoils_no_other_and_is_told_by_its_stem(tmp_path: Path) -
 
 def test_the_place_of_a_spec_is_its_file(tmp_path: Path) -> None:
     library = write(tmp_path, one__yaml=YAML)
-    assert library.place_of(library.resolve("desk")).file == tmp_path / "one.yaml"
-    assert library.place_of(library.resolve({"name": "x"})).file is None
+    assert library.resolve("desk").place.file == tmp_path / "one.yaml"
+    assert library.resolve({"name": "x"}).place.file is None
 
 
 def test_instructions_may_stand_in_a_file_beside_the_spec(tmp_path: Path) -> None:
     library = write(tmp_path, one__yaml="name: a\ninstructions_file: text.md\n", text__md="Hi {{ user }}")
-    assert library.resolve("a").instructions == "Hi {{ user }}"
+    assert library.resolve("a").spec.instructions == "Hi {{ user }}"
     (tmp_path / "text.md").write_text("Hello {{ user }}")
-    assert library.resolve("a").instructions == "Hello {{ user }}"
+    assert library.resolve("a").spec.instructions == "Hello {{ user }}"
 
 
 def test_inline_agents_of_a_file_may_have_files_too(tmp_path: Path) -> None:
     text = "name: a\nhandoffs: [{name: b, instructions_file: text.md}]\n"
     library = write(tmp_path, one__yaml=text, text__md="Hi")
-    handoff = library.resolve("a").handoffs[0]
+    handoff = library.resolve("a").spec.handoffs[0]
     assert not isinstance(handoff, str)
     assert handoff.instructions == "Hi"
 
@@ -191,3 +192,98 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b"\xef\xbb\xbf{}")
     assert read_document(path, Place()) == {}
+
+
+def test_a_broken_file_is_known_by_the_name_it_tells_and_has_all_its_problems(tmp_path: Path) -> None:
+    library = write(tmp_path, one__yaml="name: desk\nvoice: ash\ntools: 3\n")
+    found = library.read("desk")
+    assert [problem.facts["path"] for problem in found.reading.problems] == ["$.voice", "$.tools"]
+    assert {problem.facts["file"] for problem in found.reading.problems} == {str(tmp_path / "one.yaml")}
+    assert library.list() == []
+    assert library.broken() == (tmp_path / "one.yaml",)
+
+
+def test_files_of_editors_and_other_files_are_no_agents(tmp_path: Path) -> None:
+    (tmp_path / ".#desk.yaml").symlink_to("nowhere")
+    library = write(tmp_path, one__yaml=YAML, two__md="Hi")
+    (tmp_path / "desk.yaml~").write_text("name: [")
+    (tmp_path / ".hidden.json").write_text("{")
+    assert [info.name for info in library.list()] == ["desk"]
+    assert library.broken() == ()
+
+
+def test_a_file_that_can_not_be_read_is_a_problem_and_spoils_no_other(tmp_path: Path) -> None:
+    library = write(tmp_path, one__yaml=YAML)
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert library.resolve("desk").spec.name == "desk"
+    for stem in ("gone", "folder", "pipe"):
+        assert "no regular file" in fails(library, stem).message
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "AgentSpec(name='desk')",
+        "{'name': 'desk'}",
+        "lambda: {'name': 'desk'}",
+        "lambda: AgentSpec(name='desk')",
+    ],
+)
+def test_a_python_object_gives_an_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"agents_{abs(hash(made))}"
+    (tmp_path / f"{name}.py").write_text(f"from omnirt.specs import AgentSpec\nagent = {made}\n")
+    assert AgentLibrary([]).resolve(f"python:{name}:agent").spec.name in ("desk", "b")
+
+
+@pytest.mark.parametrize(
+    ("reference", "path", "says"),
+    [
+        ("python:json:nothing", "$", "has no `nothing`"),
+        ("python:", "$", "named as"),
+        ("python:json", "$", "named as"),
+        ("python:json:", "$", "named as"),
+        ("python:json:__name__", "$", "gives a str"),
+        ("python:json:JSONDecodeError", "$", "raised TypeError"),
+        ("python:collections:OrderedDict", "$.name", "missing"),
+        ("python:os:environ", "$", ""),
+    ],
+)
+def test_a_python_object_that_is_no_agent_is_agent_invalid(reference: str, path: str, says: str) -> None:
+    error = fails(AgentLibrary([]), reference)
+    assert error.kind == "agent_invalid"
+    assert str(error.facts["path"]).startswith(path)
+    assert says in error.message
+
+
+def test_without_code_no_python_object_is_imported(tmp_path: Path) -> None:
+    error = fails(AgentLibrary([], allow_code=False), "python:json:loads")
+    assert (error.kind, error.facts["path"]) == ("agent_invalid", "$")
+    assert "--no-code" in error.message
+    (tmp_path / "b.yaml").write_text("name: b\nbuild_context: json:loads\n")
+    assert fails(AgentLibrary([tmp_path], allow_code=False), "b").facts["path"] == "$.build_context"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("a.json", '{"name": "a",\n "name": "b"}', None),
+        ("a.json", '{"name": "a",\n "x" 1}', 2),
+        ("a.json", "9" * 5000, None),
+        ("a.toml", "name = 'a'\nx = \n", 2),
+        ("a.toml", "a = " + "9" * 5000, None),
+        ("a.yaml", "a: 1\nb: [\n", 3),
+        ("a.yaml", "a: " + "9" * 5000, None),
+    ],
+)
+def test_a_document_that_can_not_be_read_tells_its_line(
+    tmp_path: Path, name: str, text: str, line: int | None
+) -> None:
+    (tmp_path / name).write_text(text)
+    error = fails(AgentLibrary([tmp_path]), "a")
+    assert error.facts.get("line") == line
+    assert error.facts["file"] == str(tmp_path / name)
