@@ -66,8 +66,17 @@ def try_acquire(folder: Path, session_id: str) -> SessionLock | None:
     Raises:
         OSError: The lock file can't be made.
     """
+    return try_named(folder, safe_name(session_id))
+
+
+def try_named(folder: Path, name: str) -> SessionLock | None:
+    """The same for a session of which only the name of its folder is known.
+
+    Raises:
+        OSError: The lock file can't be made.
+    """
     make_private_dir(folder)
-    return _try(folder / f"{safe_name(session_id)}.lock")
+    return _try(folder / f"{name}.lock")
 
 
 def tidy(folder: Path) -> None:

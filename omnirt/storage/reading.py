@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from omnirt.errors import OmnirtError
+from omnirt.storage import mending
 from omnirt.storage.database import BUSY_S, Database, check_version
 from omnirt.storage.paths import database_path
 from omnirt.storage.patience import Patience
+
+logger = logging.getLogger(__name__)
 
 _CHECK_EVERY = 10_000
 """Steps of SQLite's machine, some 100 µs, between two looks at the clock."""
@@ -20,7 +24,7 @@ _CHECK_EVERY = 10_000
 def reading(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection | None]:
     """A read-only connection, whose statements see one state of the database; None when there is none yet.
 
-    An older database is migrated first.
+    An older database is migrated first, and runs that a crash cut short are mended.
 
     Raises:
         OmnirtError: `storage_failed`, `timed_out`.
@@ -32,6 +36,7 @@ def reading(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection |
     with told(data_dir, patience), contextlib.closing(_connect(path, "ro")) as connection:
         if not check_version(connection):
             Database(path).close()
+        _mend(data_dir, connection)
         _bound(connection, patience)
         connection.execute("BEGIN")
         yield connection
@@ -84,6 +89,18 @@ def told(data_dir: Path, patience: Patience) -> Iterator[None]:
         reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
         message = f"The storage in {data_dir} can't be used: {reason}. `omnirt storage verify` tells more."
         raise OmnirtError("storage_failed", message) from None
+
+
+def _mend(data_dir: Path, connection: sqlite3.Connection) -> None:
+    """Give an end to what a crash cut short; what is live, or can't be written, is read as it is."""
+    if not connection.execute("SELECT EXISTS (SELECT 1 FROM runs WHERE ended_at IS NULL)").fetchone()[0]:
+        return
+    try:
+        with contextlib.closing(Database(database_path(data_dir))) as database:
+            for run in mending.open_runs(database):
+                mending.mend_run(database, data_dir, run)
+    except (OSError, sqlite3.Error) as error:
+        logger.warning("what a crash left open could not be mended: %s", error)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -24,6 +24,7 @@ class Recording:
         rate: In Hz.
         sample_bytes: Of one sample as it is stored.
         size: Bytes of audio, whole samples.
+        closed: Whether its header is final; it is not while the file grows, or when a crash cut it short.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +43,8 @@ class Recording:
             wav = FORMATS[head.format]
             total = os.fstat(self._fd).st_size
             # While it grows the samples are ahead of the header.
-            size = head.data_bytes if head.is_closed(total) else max(0, total - wav.header_bytes)
+            self.closed = head.is_closed(total)
+            size = head.data_bytes if self.closed else max(0, total - wav.header_bytes)
         except BaseException:
             os.close(self._fd)
             raise
