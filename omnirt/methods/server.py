@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import sys
@@ -41,6 +42,7 @@ def stats(ctx: Context, params: NoParams) -> ServerStatsResult:
         sessions=app.live_sessions,
         queues=app.host.queues(),
         dropped_audio_ms=app.host.dropped_audio_ms,
+        tasks=len(asyncio.all_tasks()),
     )
 
 

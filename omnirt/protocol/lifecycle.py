@@ -78,7 +78,7 @@ class CancelParams(Params):
 
 
 class ServerStatsResult(Result):
-    """Figures for operators. `queues` has bytes or counts by name."""
+    """Figures for operators. `queues` has bytes or counts by name; `tasks` is how many asyncio tasks there are."""
 
     uptime_ms: int
     pid: int
@@ -86,3 +86,4 @@ class ServerStatsResult(Result):
     sessions: int
     queues: dict[str, int]
     dropped_audio_ms: int
+    tasks: int

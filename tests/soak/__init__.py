@@ -1,0 +1,1 @@
+"""Sessions at random for minutes on end: `make soak`."""
