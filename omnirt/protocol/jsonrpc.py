@@ -22,7 +22,7 @@ out of stack, at a depth that differs between versions of Python."""
 NULL = b"null"
 
 _WHITESPACE = b" \t\r\n"
-_INTEGER = re.compile(rb"-?[0-9]+")
+_is_id = re.compile(rb'"|-?[0-9]+\Z|null\Z').match
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_UNICODE = re.compile("[\ud800-\udfff]")
@@ -158,7 +158,7 @@ def _element(data: bytes) -> Element:
         return _invalid("A request is an object.")
     envelope = _decode_envelope(data)
     raw_id = None if envelope.id is UNSET else bytes(envelope.id)
-    if raw_id is not None and raw_id != NULL and raw_id[:1] != b'"' and not _INTEGER.fullmatch(raw_id):
+    if raw_id is not None and not _is_id(raw_id):
         return _invalid("An id is a string, an integer or null.")
     name = b"" if envelope.method is UNSET else bytes(envelope.method)
     answers = envelope.result is not UNSET or envelope.error is not UNSET
