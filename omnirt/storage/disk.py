@@ -160,7 +160,11 @@ class Disk:
 
         self._runs.setdefault(run.info.run_id, run)
         try:
-            stored = self._saver.database().query(rows.run_exists(run.info.run_id))
+            database = self._saver.database()
+            stored = database.query(rows.run_exists(run.info.run_id))
+            # Ended, before there is a run after it; nobody else can, as the lock of the session is taken.
+            for cut_short in mending.open_runs(database, run.info.session_id) if run.lock else ():
+                mending.mend_locked(database, self.data_dir, cut_short.run_id)
         except (OSError, sqlite3.Error) as error:
             self._saver.failed(error)
         else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omnirt.errors import OmnirtError
-from omnirt.storage import locks, paths
+from omnirt.storage import locks, paths, rows
 from omnirt.storage.audio import FORMATS, duration_ms, recover
 from omnirt.storage.database import Database, Row
 
@@ -24,8 +24,6 @@ MEND_AT_MOST = 1000
 REASON = "error"
 """Why a run ended that nobody ended."""
 
-_OPEN_RUNS = """SELECT run_id, session_id FROM runs WHERE ended_at IS NULL AND (?1 IS NULL OR session_id = ?1)
-    LIMIT ?2"""
 _RUN = """SELECT started_at, input_format, input_rate, output_format, output_rate FROM runs
     WHERE run_id = ? AND ended_at IS NULL"""
 _FILES = "SELECT id, path, side, at_ms, duration_ms, final FROM audio WHERE run_id = ?"
@@ -50,7 +48,7 @@ def open_runs(database: Database, session_id: str | None = None) -> list[OpenRun
     Raises:
         sqlite3.Error: The database can't be read.
     """
-    found = database.query(Row(_OPEN_RUNS, (session_id, MEND_AT_MOST)))
+    found = database.query(rows.open_runs(session_id, MEND_AT_MOST))
     return [OpenRun(str(run_id), str(session)) for run_id, session in found]
 
 
@@ -67,23 +65,31 @@ def mend_run(database: Database, data_dir: Path, run: OpenRun) -> bool:
     if lock is None:
         return False
     try:
-        known = database.query(Row(_RUN, (run.run_id,)))
-        if not known:
-            return False
-        started_at, *formats = known[0]
-        [(last_ms,)] = database.query(Row(_LAST_ITEM, (run.run_id,)))
-        to_save: list[Row] = []
-        length_ms = int(last_ms or 0)
-        for row, end_ms in _mend_files(database, data_dir, run.run_id, formats):
-            length_ms = max(length_ms, end_ms)
-            to_save += row
-        ended_at = _later(str(started_at), length_ms)
-        to_save.append(Row(_ITEMS, (run.run_id,)))
-        to_save.append(Row(_RUN_ENDED, (ended_at, REASON, length_ms, run.run_id)))
-        database.save(to_save)
-        return True
+        return mend_locked(database, data_dir, run.run_id)
     finally:
         lock.release()
+
+
+def mend_locked(database: Database, data_dir: Path, run_id: str) -> bool:
+    """The same for a run of a session whose lock the caller holds.
+
+    Raises:
+        OSError, sqlite3.Error: As for `mend_run`.
+    """
+    known = database.query(Row(_RUN, (run_id,)))
+    if not known:
+        return False
+    started_at, *formats = known[0]
+    [(last_ms,)] = database.query(Row(_LAST_ITEM, (run_id,)))
+    to_save: list[Row] = []
+    length_ms = int(last_ms or 0)
+    for changes, end_ms in _mend_files(database, data_dir, run_id, formats):
+        length_ms = max(length_ms, end_ms)
+        to_save += changes
+    to_save.append(Row(_ITEMS, (run_id,)))
+    to_save.append(Row(_RUN_ENDED, (_later(str(started_at), length_ms), REASON, length_ms, run_id)))
+    database.save(to_save)
+    return True
 
 
 def _mend_files(

@@ -16,7 +16,10 @@ _RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, 
     output_format, output_rate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run_id) DO NOTHING"""
 _RUN_EXISTS = "SELECT 1 FROM runs WHERE run_id = ?"
+_OPEN_RUNS = """SELECT run_id, session_id FROM runs WHERE ended_at IS NULL AND (?1 IS NULL OR session_id = ?1)
+    LIMIT ?2"""
 _RUN_END = "UPDATE runs SET ended_at = ?, reason = ?, duration_ms = ? WHERE run_id = ?"
+_RUN_AGENT = "UPDATE runs SET active_agent = ? WHERE run_id = ?"
 _RUN_DELETE = "DELETE FROM runs WHERE run_id = ?"
 _SESSION_DELETE = """DELETE FROM sessions
     WHERE session_id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE session_id = ?1)"""
@@ -46,6 +49,16 @@ def start_rows(info: RunInfo) -> list[Row]:
 def run_exists(run_id: str) -> Row:
     """A query that finds something when the run is stored."""
     return _row(_RUN_EXISTS, run_id)
+
+
+def open_runs(session_id: str | None, at_most: int) -> Row:
+    """A query for runs without an end, with their sessions: of one session, or of all."""
+    return _row(_OPEN_RUNS, session_id, at_most)
+
+
+def agent_row(info: RunInfo, agent: str) -> Row:
+    """Who answers in a run from here on."""
+    return _row(_RUN_AGENT, agent, info.run_id)
 
 
 def end_row(info: RunInfo, reason: str, ended_at: str, duration_ms: int) -> Row:

@@ -183,9 +183,9 @@ def test_what_was_heard_may_be_told_after_the_end_and_audio_may_follow_it(tmp_pa
         await storage.close()
 
     asyncio.run(main())
-    assert query(
-        tmp_path, "SELECT duration_ms, heard_ms, played_at_ms, interrupted, final FROM audio"
-    ) == [(200, 60, 15, 1, 1)]
+    assert query(tmp_path, "SELECT duration_ms, heard_ms, played_at_ms, interrupted, final FROM audio") == [
+        (200, 60, 15, 1, 1)
+    ]
 
 
 def test_a_file_that_grows_is_whole_and_in_the_database_before_its_end(tmp_path: Path) -> None:
