@@ -74,10 +74,11 @@ def find_config(findings: Findings, path: Path | None) -> ConnectionSettings | N
 def find_settings(findings: Findings, config: ConnectionSettings, env: Mapping[str, str]) -> None:
     """Every setting that somebody gave, masked."""
     sources = Sources(ConnectionSettings(), config, env)
+    key = sources.key(azure=False)
     for name in ConnectionSettings.__struct_fields__:
         found = sources.find(name)
-        if found is not None and found.rank == 2 and name == "api_key":
-            continue  # its variable is that of `openai_api_key`
+        if found is not None and name in KEY_NAMES and found != key:
+            continue  # one key counts, whatever its names
         if found is not None:
             source = "configuration file" if found.rank == 1 else found.label.removeprefix("The variable ")
             findings.settings.append(Setting(name, source, _masked(found)))

@@ -14,6 +14,7 @@ import pytest
 from tests.support.host import AGENT, Host
 from tests.support.identity import TOKEN, token_service
 from tests.support.internet import KEY, internet
+from tests.support.terminal import read
 
 OMNIRT = (sys.executable, "-m", "omnirt")
 WAIT_S = 30
@@ -110,14 +111,6 @@ def test_at_a_terminal_the_key_is_asked_for_without_echo(env: dict[str, str]) ->
     assert b"Stored the key for openai." in seen
     assert KEY.encode() not in seen
     assert f"openai: ***{KEY[-4:]}" in auth(env, "status").stdout
-
-
-def read(terminal: int) -> bytes:
-    """What a terminal shows next; nothing once its last program is gone."""
-    try:
-        return os.read(terminal, 1024)
-    except OSError:
-        return b""
 
 
 @pytest.mark.anyio
