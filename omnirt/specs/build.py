@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from omnirt.specs.context import context_of
 from omnirt.specs.graph import Handoff, Node
 from omnirt.specs.instructions import render, template_names
 from omnirt.specs.problems import Place
@@ -108,7 +109,8 @@ def render_instructions(node: Node, variables: Mapping[str, Any] | None) -> tupl
     """The instructions of an agent, and the names that were missing."""
     spec = node.spec
     member = "instructions" if spec.instructions_file is None else "instructions_file"
-    names = template_names(spec.context or {}, spec.variables, variables)
+    context = context_of(spec, variables, node.place)
+    names = template_names(context, spec.variables, variables)
     return render(spec.instructions or "", names, node.place.at(member))
 
 

@@ -80,7 +80,7 @@ def inside(name: str, place: Place) -> Path:
         path = (root / name).resolve()
     except (OSError, ValueError, RuntimeError):  # a NUL in it; symbolic links in a circle
         raise place.problem("This is no path") from None
-    if not path.is_relative_to(root):
+    if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_relative_to(root):
         raise place.problem("The file must stand in the folder of the spec")
     return path
 
@@ -180,7 +180,7 @@ def plain(value: object, place: Place, depth: int = 0) -> object:
             return value
         case datetime.date() | datetime.time():  # a datetime is a date
             return value.isoformat()
-        case list():
+        case list() | tuple():
             return [plain(member, place.at(index), depth + 1) for index, member in enumerate(value)]
         case dict():
             for name in value:

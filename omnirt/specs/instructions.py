@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from omnirt.specs.problems import Place
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from omnirt.specs.sandbox import Sandbox
 
 TEMPLATE_NAME: Final = "<instructions>"
 
@@ -33,49 +38,89 @@ def render(template: str, names: Mapping[str, Any], place: Place) -> Rendered:
     that does not end soon is an error: a voice that reads raw braces aloud is worse.
 
     Args:
-        template: Jinja2.
+        template: Jinja2. It may include files from the folder of the spec.
         names: Variables, see `template_names`.
-        place: Where the template stands, for the error.
+        place: Where the template stands, for the error; its file, for what it includes.
 
     Raises:
         OmnirtError: Of the place's kind, with `line`.
     """
     if "{" not in template:
         return Rendered(template, ())  # Nothing to render: no need to load Jinja2.
+    sandbox, parsed = _compile(template, place)
+    try:
+        return Rendered(_text(parsed, names), tuple(sandbox.undefined))
+    except Exception as error:  # noqa: BLE001 - a template can raise whatever the operations it names raise
+        raise _explained(error, place) from None
+
+
+def check(template: str, names: Mapping[str, Any], place: Place) -> None:
+    """Raises what `render` would, unless it is for want of a name: a session may still give it."""
+    if "{" not in template:
+        return
     import jinja2
 
-    from omnirt.specs.sandbox import MAX_TAGS, Sandbox
-    from omnirt.specs.sandbox_values import TemplateBudgetError, collect
+    sandbox, parsed = _compile(template, place)
+    try:
+        _text(parsed, names)
+    except Exception as error:  # noqa: BLE001 - as above
+        if not sandbox.undefined and not isinstance(error, jinja2.UndefinedError):
+            raise _explained(error, place) from None
 
-    if template.count("{{") + template.count("{%") > MAX_TAGS:
-        raise _broken(f"more than {MAX_TAGS} tags", None, place)
+
+def _compile(template: str, place: Place) -> tuple[Sandbox, jinja2.Template]:
+    import jinja2
+
+    from omnirt.specs.includes import sources
+    from omnirt.specs.sandbox import Sandbox
+
     sandbox = Sandbox()
     try:
+        sandbox.provide(sources(template, TEMPLATE_NAME, sandbox.environment, place))
         compiled = sandbox.environment.compile(template, TEMPLATE_NAME, TEMPLATE_NAME)
-        parsed = jinja2.Template.from_code(sandbox.environment, compiled, dict(sandbox.environment.globals))
-        text = collect(parsed.generate(names))
-    except jinja2.TemplateSyntaxError as error:
-        raise _broken(error.message or "syntax error", error.lineno, place) from None
-    except TemplateBudgetError as error:
-        raise _broken(str(error), _line(error), place) from None
-    except RecursionError as error:
-        raise _broken("it calls itself too deeply", _line(error), place) from None
-    except MemoryError as error:
-        raise _broken("it needs too much memory", _line(error), place) from None
-    except Exception as error:  # noqa: BLE001 - a template can raise whatever the operations it names raise
-        what = str(error) if isinstance(error, jinja2.TemplateError) else type(error).__name__
-        raise _broken(what, _line(error), place) from None
-    return Rendered(text, tuple(sandbox.undefined))
+        return sandbox, jinja2.Template.from_code(
+            sandbox.environment, compiled, dict(sandbox.environment.globals)
+        )
+    except Exception as error:  # noqa: BLE001 - Jinja2 hands on what Python's compiler raises
+        raise _explained(error, place) from None
 
 
-def _broken(what: str, line: int | None, place: Place) -> Exception:
-    where = f", line {line}" if line is not None else ""
-    return place.problem(f"The instructions can't be rendered{where}: {what[:300]}", line=line)
+def _text(template: jinja2.Template, names: Mapping[str, Any]) -> str:
+    from omnirt.specs.sandbox_values import collect
+
+    return collect(template.generate(names))
 
 
-def _line(error: BaseException) -> int | None:
-    """The template's line: Jinja2 puts frames of the template into the traceback."""
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == TEMPLATE_NAME
-    ]
-    return lines[-1] if lines else None
+def _explained(error: Exception, place: Place) -> Exception:
+    """A failure of the template in words, with its line."""
+    import jinja2
+
+    from omnirt.specs.sandbox_values import TemplateBudgetError
+
+    name, line = _where(error)
+    match error:
+        case jinja2.TemplateSyntaxError():
+            name, line, what = error.name, error.lineno, error.message or "syntax error"
+        case TemplateBudgetError() | jinja2.TemplateError():
+            what = str(error)
+        case RecursionError():
+            what = "it calls itself too deeply"
+        case MemoryError():
+            what = "it needs too much memory"
+        case _:
+            what = type(error).__name__
+    where = f", line {line}" if line else ""
+    part = f" of {name}" if where and name not in (None, TEMPLATE_NAME) else ""
+    return place.problem(f"The instructions can't be rendered{where}{part}: {what[:300]}", line=line or None)
+
+
+def _where(error: BaseException) -> tuple[str | None, int | None]:
+    """The template and its line: Jinja2 puts frames of the templates into the traceback."""
+    from omnirt.specs.sandbox import FILE_PREFIX
+
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == TEMPLATE_NAME:
+            return None, frame.lineno
+        if frame.filename.startswith(FILE_PREFIX):
+            return frame.filename.removeprefix(FILE_PREFIX), frame.lineno
+    return None, None

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from omnirt.errors import OmnirtError
+from omnirt.specs.includes import MAX_TAGS
 from omnirt.specs.instructions import render, template_names
 from omnirt.specs.problems import Place
-from omnirt.specs.sandbox import MAX_TAGS
 from omnirt.specs.sandbox_values import MAX_OUTPUT
 
 NAMES: dict[str, Any] = {
