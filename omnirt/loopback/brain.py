@@ -34,12 +34,12 @@ class ScriptedBrain:
 
     def plan(self, turn: Turn, context: Context, params: ResponseParams) -> list[Action]:
         """What the response to a turn does."""
-        return self.actions(turn)
+        return self.actions(turn, " / ".join(item.text for item in context.items.all if item.text))
 
-    def actions(self, turn: Turn) -> list[Action]:
+    def actions(self, turn: Turn, conversation: str = "") -> list[Action]:
         """The actions of the response to a turn, with their placeholders filled in."""
         tools = " ".join(turn.tools)
-        values = {"text": turn.text, "tool": tools, "tool_output": turn.text}
+        values = {"text": turn.text, "tool": tools, "tool_output": turn.text, "conversation": conversation}
         if turn.kind == "start" and (quoted := _QUOTED.search(turn.text)) and self._can_say(quoted[1]):
             return [Action(say=quoted[1])]  # instructions such as: say "Goodbye."
         for index, rule in enumerate(self._rules):

@@ -152,6 +152,9 @@ class Listener:
         elif item.role == "user":
             self._number += 1
             self._turns[item.id] = Turn("audio" if item.has_audio else "text", item.text, self._number)
+        elif item.role == "assistant":
+            # A talk that is told goes on: what came before this was answered by it.
+            self._turns, self._outputs = {}, []
         self.idle_at = None
 
     def forget(self, item_id: str) -> None:

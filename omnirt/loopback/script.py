@@ -13,7 +13,7 @@ Nth = Annotated[int, msgspec.Meta(ge=1)]
 CloseCode = Annotated[int, msgspec.Meta(ge=1000, le=4999)]
 
 _NOT_SENT = (1004, 1005, 1015)  # close codes that stand for something, and are never on the wire
-_PLACEHOLDER = re.compile(r"\{(tool_output(?:\.\w+)*|text|tool)\}")
+_PLACEHOLDER = re.compile(r"\{(tool_output(?:\.\w+)*|text|tool|conversation)\}")
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -235,7 +235,7 @@ class Script(_Strict, frozen=True):
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put `{text}`, `{tool}`, `{tool_output}` and `{tool_output.member}` into a text."""
+    """Put `{text}`, `{tool}`, `{tool_output}`, `{tool_output.member}`, `{conversation}` into a text."""
 
     def value(found: re.Match[str]) -> str:
         name, *members = found[1].split(".")

@@ -21,7 +21,9 @@ def start(ctx: Context, params: m.SessionStartParams) -> Answer:
         settings=params.settings,
         realtime=params.realtime,
         record=record,
+        resume=bool(params.resume),
         raw=bool(params.raw),
+        limits=params.limits,
         input_rate=params.input_audio.sample_rate if params.input_audio else None,
         output_rate=params.output_audio.sample_rate if params.output_audio else None,
     )

@@ -28,15 +28,24 @@ WAIT_TIMEOUT_MS = 120_000
 MAX_WAIT_MS = 24 * 3600 * 1000
 
 
+Minutes = Annotated[float, Meta(gt=0, le=MAX_WAIT_MS / 60_000)]
+
+
+class SessionLimits(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """When the daemon ends a session by itself: after so long, so much silence, or so many tokens."""
+
+    max_minutes: Minutes | None = None
+    idle_minutes: Minutes | None = None
+    max_total_tokens: Annotated[int, Meta(gt=0)] | None = None
+
+
 class SessionStartParams(Params):
     """`session.start`."""
 
     NOT_YET: ClassVar[dict[str, str]] = {
-        "resume": "going on with a stored session",
-        "limits": "limits of a session",
         "devices": "microphone and loudspeaker of the daemon's own",
     }
-    IDLE: ClassVar[Idle] = {"resume": (None, False), "limits": (None, {}), "devices": (None, {})}
+    IDLE: ClassVar[Idle] = {"devices": (None, {})}
 
     agent: str | dict[str, Any]
     session_id: SessionId | None = None
@@ -44,7 +53,9 @@ class SessionStartParams(Params):
     settings: dict[str, Any] | None = None
     realtime: dict[str, Any] | None = None
     record: Literal["assistant", "both", "none"] | None = None
+    resume: bool | None = None
     raw: bool | None = None
+    limits: SessionLimits | None = None
     input_audio: SampleRate | None = None
     output_audio: SampleRate | None = None
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from omnirt.protocol.types import ContentPart, Item, Role
 from omnirt.sessions.reading import is_shallow
+from omnirt.sessions.resume import Seeds
 
 MAX_ITEMS = 4096
 """Older items are forgotten here (they are stored): memory stays bounded in a talk of hours."""
@@ -42,6 +43,7 @@ class ItemLedger:
 
     def __init__(self) -> None:
         self._items: OrderedDict[str, Item] = OrderedDict()
+        self.seeds = Seeds()
 
     def get(self, item_id: str) -> Item | None:
         """The item, if it is known."""
@@ -54,7 +56,7 @@ class ItemLedger:
             The item and whether it is new, or None when nothing changed or the kind is not one of ours.
         """
         item_id = raw.get("id")
-        if not isinstance(item_id, str) or not item_id:
+        if not isinstance(item_id, str) or not item_id or self.seeds.is_echo(raw):
             return None
         known = self._items.get(item_id)
         item = read_item(raw, known.at_ms if known else at_ms)

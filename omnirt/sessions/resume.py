@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
 from omnirt.protocol.stored_methods import StoredItem
+
+if TYPE_CHECKING:
+    from omnirt.sessions.link import ProviderLink
+    from omnirt.sessions.outputs import Run
+    from omnirt.storage.archive import Archive
+    from omnirt.storage.history import EarlierRuns
 
 MAX_ITEMS = 200
 """The last items of a talk that the model is told."""
@@ -46,6 +52,41 @@ def seed_events(items: Sequence[StoredItem]) -> list[dict[str, Any]]:
         {"type": "conversation.item.create", "item": {"id": f"resumed_{number}", **content}}
         for number, content in enumerate(whole, 1)
     ]
+
+
+class Resumption:
+    """How a run goes on with what was stored before it: with nothing, unless `find` found it.
+
+    Attributes:
+        resumed: Whether there were earlier runs of the session.
+    """
+
+    def __init__(self, earlier: EarlierRuns | None = None) -> None:
+        self.resumed = earlier is not None
+        self._earlier = earlier
+
+    @classmethod
+    async def find(cls, archive: Archive, run: Run) -> Resumption:
+        """What was stored of this session before this run.
+
+        Raises:
+            OmnirtError: `storage_failed`, `timed_out`: to begin anew instead would forget the talk silently.
+        """
+        return cls(await archive.earlier_runs(run.session_id, run.run_id, MAX_ITEMS))
+
+    def agent(self, start: str, agents: Collection[str]) -> str:
+        """Who answers: who was handed over to, if the talk began with this agent and both are still there."""
+        earlier = self._earlier
+        if earlier is not None and earlier.agent == start and earlier.active_agent in agents:
+            return earlier.active_agent
+        return start
+
+    async def seed(self, link: ProviderLink, seeds: Seeds) -> None:
+        """Tell the model; nothing asks for a response to it."""
+        events = seed_events(self._earlier.items) if self._earlier is not None else []
+        seeds.sent(events)
+        for event in events:
+            await link.send_event(event)
 
 
 class Seeds:

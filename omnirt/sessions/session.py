@@ -15,6 +15,7 @@ from typing import Any, Literal
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import (
     SessionInterruptResult,
+    SessionLimits,
     SessionSendAudioResult,
     SessionStartResult,
     SessionStopResult,
@@ -42,7 +43,9 @@ class SessionOptions:
     settings: Mapping[str, Any] | None = None
     realtime: Mapping[str, Any] | None = None
     record: Literal["assistant", "both", "none"] = "assistant"
+    resume: bool = False
     raw: bool = False
+    limits: SessionLimits | None = None
     input_rate: int | None = None
     output_rate: int | None = None
 

@@ -18,8 +18,9 @@ _NAME = re.compile(r"(?P<run>.+?)-(?P<number>\d{4,})-(?P<item>.+)-(?P<part>\d+)\
 _RUNS = "SELECT run_id, started_at FROM runs WHERE session_id = ? ORDER BY started_at"
 _SESSION = """INSERT INTO sessions (session_id, project_slug, agent_slug, started_at) VALUES (?, ?, ?, ?)
     ON CONFLICT DO NOTHING"""
-_RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, output_format, output_rate,
-    started_at, ended_at, reason, duration_ms) VALUES (?, ?, ?, '', '', 'assistant', ?, ?, ?, ?, 'error', ?)"""
+_RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, output_format,
+    output_rate, started_at, ended_at, reason, duration_ms)
+    VALUES (?, ?, ?, '', '', 'assistant', ?, ?, ?, ?, 'error', ?)"""
 _RUN_LASTS = "UPDATE runs SET ended_at = max(ended_at, ?), duration_ms = max(duration_ms, ?) WHERE run_id = ?"
 _AUDIO = """INSERT INTO audio (run_id, item_id, content_index, side, path, at_ms, duration_ms, dropped_ms,
     interrupted, final) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 1) ON CONFLICT DO NOTHING"""

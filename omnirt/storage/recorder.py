@@ -112,6 +112,10 @@ class RunRecorder:
         """Forget an item; its audio stays."""
         self._put(rows.item_delete_row(self._run.info, item_id))
 
+    def agent(self, name: str) -> None:
+        """Store who answers from here on."""
+        self._put(rows.agent_row(self._run.info, name))
+
     def usage(self, usage: Usage) -> None:
         """Store the totals of the run so far."""
         self._put(rows.usage_row(self._run.info, usage))
