@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from omnirt.protocol.agent_events import (
     RealtimeAgentEnd as RealtimeAgentEnd,
     RealtimeAgentStart as RealtimeAgentStart,
+    RealtimeGuardrailTripped as RealtimeGuardrailTripped,
     RealtimeHandoff as RealtimeHandoff,
     RealtimeMcpStatus as RealtimeMcpStatus,
     RealtimeToolApprovalResolved as RealtimeToolApprovalResolved,
@@ -242,6 +243,7 @@ _SESSION_EVENTS: tuple[type[Event], ...] = (
     RealtimeAgentStart,
     RealtimeAgentEnd,
     RealtimeHandoff,
+    RealtimeGuardrailTripped,
     RealtimeInputSpeechStart,
     RealtimeInputSpeechEnd,
     RealtimeInputTimeout,

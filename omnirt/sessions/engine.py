@@ -10,19 +10,20 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
 from omnirt.protocol.methods import SessionInterruptResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
-from omnirt.sessions import mapping
 from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.guard_checks import Checker
+from omnirt.sessions.guardrails import Gate
 from omnirt.sessions.heard import reported, settle_played
 from omnirt.sessions.interrupts import interrupt
 from omnirt.sessions.link import Handshake, ProviderLink
-from omnirt.sessions.outputs import Interruption, PartHeard, Upward
+from omnirt.sessions.outputs import GuardrailCheck, Interruption, PartHeard, Upward
 from omnirt.sessions.reading import is_shallow
 from omnirt.sessions.signal import Signal
 from omnirt.sessions.sink import EventSink
@@ -64,6 +65,10 @@ class Engine:
         self.talk = talk
         self.link: ProviderLink
         self.tools: ToolRunner
+        self.gate = Gate(talk, self._play)
+        self.checker: Checker
+        self.spoke = False
+        """Whether the provider made audio: from then on it refuses another voice."""
         self.handshake = Handshake(refused)
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
         self.overlay: Callable[[], Mapping[str, Any]] = dict
@@ -91,17 +96,27 @@ class Engine:
             self._expired |= "session_expired" in str(event.get("error"))
         if not self.handshake.done:
             self.handshake.server_event(event)
-        mapping.server_event(self.talk, event, now)
+        self.gate.server_event(event, now)
         self.carry_out()
         self.changed.notify()
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
+        self.spoke = True
+        self.gate.audio(response_id, item_id, content_index, data, time.monotonic())
+        self.carry_out()
+
+    def on_judged(self, check: GuardrailCheck, tripped: Sequence[str], message: str) -> None:
+        """What the output guardrails say of an answer."""
+        self.gate.checked(check, tripped, message, time.monotonic())
+        self.carry_out()
+        self.changed.notify()
+
+    def _play(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         now = time.monotonic()
         told_item = self.talk.audio(response_id, item_id, content_index, data, now)
         if told_item is not None:
             self._recorder.audio(told_item, content_index, data, self.talk.at_ms(now))
-        self.carry_out()
 
     def host_audio(self, data: bytes) -> None:
         """The host's audio was accepted: it is stored before it goes upstream."""
@@ -182,6 +197,8 @@ class Engine:
                 case PartHeard():
                     heard = Heard(output.heard_ms, output.played_at_ms, output.interrupted)
                     self._recorder.audio_end(output.item_id, output.content_index, heard)
+                case GuardrailCheck():
+                    self.checker.start(output)
                 case Event():
                     self._record(output)
                     self.sink.put(output)
@@ -198,6 +215,8 @@ class Engine:
                 self._recorder.remove_item(event.item_id)
             case ev.RealtimeUsage():
                 self._recorder.usage(self.talk.usage)
+            case ev.RealtimeHandoff():
+                self._recorder.agent(event.to_agent)
             case _:
                 pass
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnirt.specs.context import context_of
 from omnirt.specs.graph import Handoff, Node
+from omnirt.specs.guardrails import Guardrails, make_guardrails
 from omnirt.specs.instructions import render, template_names
 from omnirt.specs.problems import Place
 from omnirt.specs.python_tools import PythonTools
@@ -29,18 +30,21 @@ class AgentGraph:
     Attributes:
         start: Where the session starts.
         agents: Every agent by name.
+        nodes: Their specs, by name.
         warnings: Names the templates used and nobody gave, one sentence each, each once.
+        guardrails: Of those agents that have any, by name.
     """
 
     def __init__(self, start: str, agents: dict[str, RealtimeAgent[Any]], nodes: Mapping[str, Node]) -> None:
         self.start = agents[start]
         self.agents = agents
         self.warnings: tuple[str, ...] = ()
-        self._nodes = nodes
+        self.guardrails: dict[str, Guardrails] = {}
+        self.nodes = nodes
 
     def spec_of(self, name: str) -> AgentSpec:
         """The spec of an agent of this graph."""
-        return self._nodes[name].spec
+        return self.nodes[name].spec
 
 
 def build_graph(
@@ -88,6 +92,10 @@ def build_graph(
         ]
     graph = AgentGraph(start, agents, nodes)
     graph.warnings = tuple(warnings)
+    for name, node in nodes.items():
+        guardrails = make_guardrails(node.spec, node.place)
+        if guardrails is not None:
+            graph.guardrails[name] = guardrails
     return graph
 
 

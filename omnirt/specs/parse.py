@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -14,14 +13,12 @@ from msgspec import Struct
 from omnirt.errors import OmnirtError
 from omnirt.specs import parts
 from omnirt.specs.documents import plain
+from omnirt.specs.guardrails import compile_pattern
 from omnirt.specs.problems import Place, convert, unknown_member
 from omnirt.specs.realtime import HINTS, flatten
 from omnirt.specs.realtime_settings import RealtimeSettings, member_names
 from omnirt.specs.spec import AgentName, AgentSpec
 from omnirt.specs.tools import check_parameters
-
-MAX_PATTERN: Final = 2000
-"""Characters of one pattern of a guardrail."""
 
 Problems: TypeAlias = list[OmnirtError]
 
@@ -181,14 +178,7 @@ class _Reader:
                 yield place.problem(f"A Python guardrail {_NO_CODE}")
             return
         for index, pattern in enumerate(guardrail.deny):
-            here = place.at("deny", index)
-            if len(pattern) > MAX_PATTERN:
-                yield here.problem(f"A pattern has at most {MAX_PATTERN} characters")
-                continue
-            try:
-                re.compile(pattern)
-            except (re.error, OverflowError, RecursionError) as error:
-                yield here.problem(f"No regular expression: {error}")
+            yield from _raised(compile_pattern, pattern, place.at("deny", index))
 
 
 def _agent_problems(spec: AgentSpec, place: Place) -> Iterable[OmnirtError]:

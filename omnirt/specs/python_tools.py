@@ -27,10 +27,14 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class PythonTools:
-    """Makes the Python tools of agents, and runs them on a loop of their own."""
+    """Makes the Python tools of agents, and runs them on a loop of their own.
+
+    Attributes:
+        loop: Where they run, and Python guardrails too.
+    """
 
     def __init__(self) -> None:
-        self._loop = ToolLoop()
+        self.loop = ToolLoop()
 
     def define(self, tool: Tool, place: Place) -> ToolDefinition | None:
         """The tool that a spec names; None when it is a FunctionTool that is switched off.
@@ -60,7 +64,7 @@ class PythonTools:
 
     def close(self) -> None:
         """Cancel what runs."""
-        self._loop.close()
+        self.loop.close()
 
     def _invoker(self, tool: FunctionTool) -> InvokeIn:
         async def invoke(context: ToolContext[Any], arguments: dict[str, Any]) -> Any:
@@ -84,7 +88,7 @@ class PythonTools:
     async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
         """Run code of a tool; what it raises is the tool's error."""
         try:
-            return await self._loop.run(call)
+            return await self.loop.run(call)
         except BusyError as error:
             raise OmnirtError("overloaded", f"{error}.") from None
         except ExitError as error:

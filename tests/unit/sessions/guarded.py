@@ -1,0 +1,97 @@
+"""A conversation behind output guardrails, on a clock of the test's own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from omnirt.protocol import events as ev
+from omnirt.sessions.guard_checks import in_words
+from omnirt.sessions.guardrails import Gate
+from omnirt.sessions.outputs import GuardrailCheck, Interruption, PartHeard, Upward
+from omnirt.sessions.reading import content_index, text_id
+from omnirt.specs.guardrails import Guardrails, make_guardrails, search_all
+from omnirt.specs.parse import parse_spec
+from omnirt.specs.problems import Place
+from tests.unit.sessions.helpers import Talk
+
+PRICES = [{"name": "no_prices", "deny": [r"\$\d+"]}]
+
+
+def guards(**members: Any) -> Guardrails:
+    """The guardrails of an agent with these members."""
+    spec = parse_spec({"name": "greeter", "output_guardrails": PRICES, **members})
+    made = make_guardrails(spec, Place())
+    assert made is not None
+    return made
+
+
+class GuardedTalk(Talk):
+    """A `Talk` whose agent has guardrails.
+
+    Attributes:
+        waiting: Checks that were asked for and not done; done at once unless `slow`.
+    """
+
+    def __init__(self, *, slow: bool = False, **members: Any) -> None:
+        self.waiting: list[GuardrailCheck] = []
+        self.slow = slow
+        super().__init__()
+        self.guards: Guardrails | None = guards(**members)
+        self.gate = Gate(self.core, self._play)
+        self.gate.guards_of = lambda _agent: self.guards
+
+    def collect(self) -> None:
+        """Carry out what there is; checks are done."""
+        for output in self.core.take():
+            match output:
+                case Upward():
+                    self.sent.append(output.event)
+                case Interruption():
+                    self.dropped.append(output.item_ids)
+                    self.told += output.events
+                case GuardrailCheck():
+                    self.waiting.append(output)
+                case PartHeard():
+                    pass
+                case _:
+                    self.told.append(output)
+        if not self.slow:
+            self.judge()
+
+    def judge(self) -> None:
+        """Do the checks that wait."""
+        while self.waiting:
+            check = self.waiting.pop(0)
+            entries = check.answer.guards.checks
+            found = zip(entries, search_all(entries, check.text.strip()), strict=True)
+            tripped = dict.fromkeys((entry.name for entry, hit in found if hit), "")
+            self.gate.checked(check, list(tripped), in_words(tripped), self.now)
+            self.collect()
+
+    def feed(self, *events: Mapping[str, Any]) -> None:
+        """Events of the provider; audio goes the way of the decoded audio."""
+        for event in events:
+            if event.get("type") == "response.output_audio.delta":
+                where = text_id(event, "response_id"), text_id(event, "item_id"), content_index(event)
+                self.gate.audio(*where, base64.b64decode(event["delta"]), self.now)
+            else:
+                self.gate.server_event(event, self.now)
+            self.collect()
+
+    def heard_ms(self) -> int:
+        """How much audio was told to the host."""
+        return sum(event.delta_ms for event in self.of(ev.RealtimeAudio))
+
+    def shown(self) -> str:
+        """The words told to the host as deltas."""
+        deltas = (
+            event
+            for event in self.told
+            if isinstance(event, ev.RealtimeTranscriptDelta | ev.RealtimeTextDelta)
+        )
+        return "".join(event.delta for event in deltas)
+
+    def _play(self, response_id: str, item_id: str, index: int, data: bytes) -> None:
+        self.core.audio(response_id, item_id, index, data, self.now)
