@@ -26,6 +26,7 @@ from omnirt.protocol.session_methods import (
     InputText as InputText,
     SessionInterruptParams as SessionInterruptParams,
     SessionInterruptResult as SessionInterruptResult,
+    SessionLimits as SessionLimits,
     SessionListResult as SessionListResult,
     SessionParams as SessionParams,
     SessionPlaybackParams as SessionPlaybackParams,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,22 +21,24 @@ from omnirt.sessions import outputs
 from omnirt.sessions.approvals import Approvals
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
+from omnirt.sessions.guard_checks import Checker
 from omnirt.sessions.inbox import Inbox
+from omnirt.sessions.limits import LimitWatch
 from omnirt.sessions.link import ProviderLink, refusal
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.playback import Playback
+from omnirt.sessions.resume import Resumption
 from omnirt.sessions.services import Services
 from omnirt.sessions.simulated import open_simulator
 from omnirt.sessions.sink import EventSink
+from omnirt.sessions.team import Team
 from omnirt.sessions.tools import ToolRunner
 from omnirt.sessions.upstream import InputPump
-from omnirt.specs.graph import resolve_graph
-from omnirt.specs.threads import BusyError, in_thread
+from omnirt.specs.tools import ToolRequest
 from omnirt.storage import AudioFile, StorageProblem
 
 if TYPE_CHECKING:
     from omnirt.sessions.session import SessionOptions
-    from omnirt.specs.build import AgentGraph
 
 STORE_S = 2.0
 """How long the end of a session is not told for the sake of a slow disk."""
@@ -78,10 +79,11 @@ class Run:
         self.talk = Conversation(identity, plan.spec.name, playback)
         self.talk.mask = lambda text: mask(text, self._endpoint.secrets)
         self._stack = AsyncExitStack()
-        self._graph: AgentGraph
+        self._team = Team(self.talk, self._told, services, self._run_tool, self._handed_off)
         self.engine: Engine
         self._link: ProviderLink
         self._recorder: Any = None
+        self._before = Resumption()
 
     # -- opening -----------------------------------------------------------------------------------------
 
@@ -95,13 +97,18 @@ class Run:
         self._endpoint = await complete(self._endpoint)
         self._services.learn_secrets(*self._endpoint.secrets)
         await self._services.sdk.load()
-        self._graph = await self._build(self.plan)
         self.talk.started_s = time.monotonic()
         self.started_at = _wall_time()
+        self._stack.push_async_callback(self._team.close)
+        self._team.adopt(await self._team.assemble(self.plan))
         self._recorder = await self._services.storage.start_run(
             self.plan.run_info(self.talk.run, self.started_at, self._options.record),
             on_problem=self.storage_problem,
         )
+        if self._options.resume:
+            self._before = await Resumption.find(self._services.storage.archive, self.talk.run)
+            self.talk.agent = self._before.agent(self.plan.spec.name, self._team.graph.agents)
+            self._recorder.agent(self.talk.agent)
         self.engine = Engine(
             self.talk,
             self._sink,
@@ -115,14 +122,21 @@ class Run:
             self._endpoint = await open_simulator(self._endpoint, self._services.simulators, self._stack)
         endpoint = self._endpoint
         self._services.learn_secrets(*endpoint.secrets)
-        self.engine.agent_tools = self._agent_tools
+        self.engine.agent_tools = self._team.tool_names
         self.engine.overlay = lambda: self.plan.realtime.settings
         call_host = self._services.call_host
         approvals = Approvals(self.talk.run, call_host, self._services.answers_approvals)
         self.engine.tools = self._tools = ToolRunner(self.talk, self.engine.carry_out, call_host, approvals)
+        self.engine.gate.guards_of = lambda agent: self._team.graph.guardrails.get(agent)
+        self.engine.checker = Checker(
+            self.engine.on_judged,
+            self.tell_error,
+            self._services.python.loop,
+            lambda agent: self._team.graph.agents[agent],
+        )
         self.engine.link = self._link = ProviderLink(self.engine, tracing=endpoint.tracing)
         self._stack.push_async_callback(self._link.close)
-        await self._link.open(self._graph.start, endpoint, self.plan.realtime.settings)
+        await self._link.open(self._team.graph.agents[self.talk.agent], endpoint, self.plan.realtime.settings)
         warning = await self.engine.handshake.finish(provider=endpoint.provider)
         return self._connected(warning)
 
@@ -132,16 +146,16 @@ class Run:
         self.talk.connected(now)
         for warning in [*self._endpoint.warnings, *([silent_update] if silent_update else [])]:
             self.talk.error(now, "provider_error", warning)
-        for warning in self._graph.warnings:
+        for warning in self._team.graph.warnings:
             self.talk.error(now, "agent_invalid", warning)
         self.engine.carry_out()
         plan = self.plan
         return SessionStartResult(
             session_id=self.talk.run.session_id,
             run_id=self.talk.run.run_id,
-            resumed=False,
+            resumed=self._before.resumed,
             started_at=self.started_at,
-            agent=plan.spec.name,
+            agent=self.talk.agent,
             provider=plan.endpoint.provider,
             model=plan.endpoint.model,
             input_audio=plan.realtime.input,
@@ -158,27 +172,34 @@ class Run:
 
     async def work(self, box: Inbox) -> None:
         """Carry inputs and events upstream and watch the clock, until cancelled."""
+        await self._before.seed(self._link, self.talk.items.seeds)
         async with anyio.create_task_group() as group:
             group.start_soon(InputPump(self.engine, box, self.plan.input_bytes_per_ms).work)
             group.start_soon(self.engine.send_loop)
             group.start_soon(self.engine.watch)
+            group.start_soon(self.engine.checker.work)
             group.start_soon(self._link.drain)
+            if self._options.limits is not None:
+                watch = LimitWatch(self._options.limits, self.talk)
+                group.start_soon(watch.work, self.engine.changed, self.engine.carry_out, self._ended)
 
     # -- while it is live --------------------------------------------------------------------------------
 
     async def apply(self, plan: Plan) -> None:
         """Make the session what an updated plan says."""
         try:
-            graph = await self._build(plan)
+            graph = await self._team.assemble(plan)
         except OmnirtError as error:
             self.tell_error(error, method="session.update")
             return
         # An agent that was handed to may be gone from the files that the graph is read from anew.
         stays = plan.spec is self.plan.spec and self.talk.agent in graph.agents
         current = self.talk.agent if stays else plan.spec.name
-        self.plan, self._graph = plan, graph
+        self.plan, self._team.graph = plan, graph
         self.talk.agent = current
+        self._recorder.agent(current)
         await self._link.update_agent(graph.agents[current])
+        self._team.adopt(graph)
 
     def tell_error(self, error: OmnirtError, **fields: Any) -> None:
         """A `realtime.error` that does not end the session; told once it is connected."""
@@ -187,6 +208,10 @@ class Run:
         if isinstance(path, str):
             fields["path"] = path
         self.talk.error(now, error.kind, error.message, retryable=error.retryable, **fields)
+        self._told()
+
+    def _told(self) -> None:
+        """Carry out what the conversation says, once there is somebody who may hear it."""
         if self.connected:
             self.engine.carry_out()
 
@@ -245,38 +270,12 @@ class Run:
         hidden = without(dict(event), self._endpoint.secrets)
         return hidden if isinstance(hidden, dict) else {}
 
-    # -- parts -------------------------------------------------------------------------------------------
-
-    async def _build(self, plan: Plan) -> AgentGraph:
-        from omnirt.specs.build import build_graph
-
-        library = self._services.library
-        nodes = resolve_graph(plan.spec, library, plan.place)
-        build = partial(
-            build_graph,
-            plan.spec.name,
-            nodes,
-            variables=plan.variables,
-            run_tool=lambda request: self._tools.run(request),
-            python=self._services.python,
-            on_handoff=self._handed_off,
-        )
-        try:
-            # In a thread, as it imports what a spec names and calls what it says.
-            return await asyncio.wrap_future(in_thread(build))
-        except BusyError as error:
-            raise OmnirtError("overloaded", f"{error}; restart the daemon.") from None
+    async def _run_tool(self, request: ToolRequest) -> str:
+        return await self._tools.run(request)
 
     def _handed_off(self, from_agent: str, to_agent: str) -> None:
         self.talk.handed_off(from_agent, to_agent, time.monotonic())
         self.engine.carry_out()
-
-    def _agent_tools(self) -> frozenset[str]:
-        agent = self._graph.agents[self.talk.agent]
-        names = {tool.name for tool in agent.tools}
-        return frozenset(
-            names | {handoff.tool_name for handoff in agent.handoffs if hasattr(handoff, "tool_name")}
-        )
 
 
 def _wall_time() -> str:

@@ -60,6 +60,8 @@ class Turns:
     active: dict[str, None] = field(default_factory=dict)
     """Responses that run; one, unless the provider begins some by itself."""
     user_speaking: bool = False
+    inputs: int = 0
+    """What the host sent so far, but audio that nobody spoke in."""
     tools: list[tuple[str, str]] = field(default_factory=list)
     """Tool calls without output upstream: (tool call id, response id); some servers repeat the ids."""
     cancel_sent: dict[str, float] = field(default_factory=dict)

@@ -61,12 +61,14 @@ class InputPump:
         if entry.commit:
             event_id = self._talk.turns.event_id("commit")
             await self._engine.link.send_event({"type": "input_audio_buffer.commit", "event_id": event_id})
+            self._talk.turns.inputs += 1
             self._talk.turns.commit_sent(event_id, now)
             self._talk.speech_ended_at = now
             self._talk.pump(now)
             await self._engine.carry_up()
 
     async def _events(self, entry: EventsEntry) -> None:
+        self._talk.turns.inputs += 1
         for event in entry.events:
             if event["type"] == "input_audio_buffer.clear":
                 self._talk.turns.cleared()

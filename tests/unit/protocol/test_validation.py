@@ -9,18 +9,13 @@ from omnirt.protocol.methods import SessionSendMessageParams, SessionStartParams
 from omnirt.protocol.validation import decode_params
 
 
-@pytest.mark.parametrize(
-    "member",
-    ['"resume":null', '"resume":false', '"limits":null', '"limits":{}', '"devices":null', '"devices":{}'],
-)
+@pytest.mark.parametrize("member", ['"limits":null', '"devices":null', '"devices":{}'])
 def test_a_member_of_a_later_version_that_asks_for_nothing_is_taken(member: str) -> None:
     params = decode_params(SessionStartParams, b'{"agent":"a",%b}' % member.encode())
     assert params == SessionStartParams(agent="a")
 
 
-@pytest.mark.parametrize(
-    "member", ['"resume":true', '"limits":{"maxMinutes":1}', '"record":"both"', '"devices":1']
-)
+@pytest.mark.parametrize("member", ['"devices":1', '"devices":{"input":"default"}'])
 def test_one_that_asks_for_something_is_refused_as_not_yet(member: str) -> None:
     with pytest.raises(OmnirtError) as caught:
         decode_params(SessionStartParams, b'{"agent":"a","limits":null,%b}' % member.encode())
