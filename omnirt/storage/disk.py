@@ -252,9 +252,10 @@ class Disk:
 
     def _tell_all(self, problem: Exception | str) -> None:
         words = problem if isinstance(problem, str) else self._words(problem)
-        logger.warning("%s", words)
         for run in self._runs.values():
             run.fail(words)
+        if not self._runs:  # nobody else is there to be told
+            logger.warning("%s", words)
 
     def _words(self, error: Exception) -> str:
         """What went wrong, for people: the system's own words, no repr."""
