@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import threading
 import time
 from pathlib import Path
+from types import TracebackType
 
 from omnirt.protocol import jsonrpc
 from omnirt.settings import LogFormat, LogLevel
@@ -33,6 +36,14 @@ def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> 
     logging.getLogger("omnirt").setLevel(level.upper())
     logging.raiseExceptions = False  # a host that closed our stderr must not make us fail
     logging.captureWarnings(True)
+    # What nobody catches is a record like any other, so that its secrets are masked.
+    sys.excepthook = _crashed
+    threading.excepthook = lambda args: _crashed(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        logging.getLogger("omnirt").critical("a fault that nobody caught", exc_info=(kind, error, trace))
 
 
 class TextFormatter(logging.Formatter):

@@ -13,8 +13,8 @@ MIN_SECRET: Final = 4
 """Shorter "secrets" would mask half of every text."""
 MAX_DEPTH: Final = 64
 """Nobody nests a JSON value deeper that means something by it."""
-MIN_VARIABLE: Final = 12
-"""The same for variables of the environment, which are named at random."""
+MIN_SURE: Final = 12
+"""Where every text is searched: a server at home may have the key `audio`, which stands in most events."""
 
 _SECRET_WORDS: Final = (
     "authorization", "apikey", "accesskey", "secret", "cookie", "password", "passwd", "credential",
@@ -63,11 +63,14 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def without(value: object, secrets: Sequence[str], depth: int = MAX_DEPTH) -> object:
-    """A JSON value with known secrets masked wherever they stand; what is nested too deep is left out."""
+    """A JSON value with known secrets masked wherever they stand; what is nested too deep is left out.
+
+    Short secrets are let stand, as they may be words.
+    """
     match value:
         case str():
             for secret in secrets:
-                if len(secret) >= MIN_SECRET and secret in value:
+                if len(secret) >= MIN_SURE and secret in value:
                     value = value.replace(secret, MASK)
             return value
         case dict() if depth:
@@ -83,7 +86,7 @@ def without(value: object, secrets: Sequence[str], depth: int = MAX_DEPTH) -> ob
 
 def environment_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
     """The values of all variables whose name says that they are secret; short ones are switches."""
-    return tuple(value for name, value in env.items() if len(value) >= MIN_VARIABLE and is_secret_name(name))
+    return tuple(value for name, value in env.items() if len(value) >= MIN_SURE and is_secret_name(name))
 
 
 def mask_url(url: str) -> str:

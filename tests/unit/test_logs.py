@@ -61,3 +61,29 @@ def test_text_says_when_how_bad_and_where(tmp_path: Path, text: str) -> None:
     assert text in stderr
     assert "chatter" not in stderr
     assert "hidden" not in stderr
+
+
+CRASH = """
+import logging, sys, threading
+from omnirt import logs
+from omnirt.providers.redaction import SecretFilter
+logs.configure("info", "text", None)
+logging.getLogger().handlers[0].addFilter(SecretFilter(["crash-canary"]))
+def fail(where):
+    raise ValueError(f"crash-canary in {where}")
+thread = threading.Thread(target=fail, args=["the thread"])
+thread.start()
+thread.join()
+fail("the program")
+"""
+
+
+def test_a_crash_is_logged_as_all_else_is_without_its_secrets() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("CRITICAL omnirt: a fault that nobody caught") == 2
+    assert "ValueError: *** in the thread" in done.stderr
+    assert "ValueError: *** in the program" in done.stderr
+    assert "canary" not in done.stderr
