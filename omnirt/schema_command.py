@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omnirt.protocol.schema import documents, render, struct_document
 from omnirt.protocol.schema_parts import Schema
+from omnirt.providers.config import Configuration
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.specs import AgentSpec
 
@@ -37,6 +38,7 @@ def _documents() -> dict[str, Schema]:
         "settings.json": struct_document(
             "settings", "Where the model is, and how to reach it", ConnectionSettings
         ),
+        "config.json": struct_document("config", "The configuration file", Configuration),
     }
 
 

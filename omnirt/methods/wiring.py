@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omnirt.methods.app import Host
 from omnirt.providers.config import load_config
@@ -14,7 +15,11 @@ from omnirt.sessions.services import Services
 from omnirt.settings import ServeSettings
 from omnirt.specs.load import AgentLibrary
 from omnirt.storage import AudioStorage
+from omnirt.storage.keeper import Keeper
 from omnirt.storage.paths import default_config_dir
+
+if TYPE_CHECKING:
+    from omnirt.storage.retention import Policy
 
 
 def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str]) -> Registry:
@@ -23,8 +28,17 @@ def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str
     for handler in logging.getLogger().handlers:
         handler.addFilter(secrets)
     folders: list[Path] = [default_config_dir() / "agents"] if settings.agents is None else [settings.agents]
+    storage = AudioStorage(settings.data_dir)
+
+    def policy() -> Policy:
+        from omnirt.storage.retention import Policy  # brings sqlite3, in the thread that asks
+
+        config = load_config(settings.config, default_config_dir())
+        return Policy(config.retention_days, config.max_bytes)
+
     services = Services(
-        storage=AudioStorage(settings.data_dir),
+        storage=storage,
+        keeper=Keeper(storage.archive, policy),
         library=AgentLibrary(folders),
         config=lambda: load_config(settings.config, default_config_dir()),
         environ=environ,

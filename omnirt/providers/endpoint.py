@@ -204,7 +204,7 @@ def _in_the_clear(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
 def _parsed(settings: ConnectionSettings | Mapping[str, Any] | None, place: Place) -> ConnectionSettings:
     if isinstance(settings, ConnectionSettings):
         return settings
-    return parse_settings(None if settings is None else dict(settings), place)
+    return parse_settings(None if settings is None else dict(settings), place, ConnectionSettings)
 
 
 def _proxies(sources: Sources) -> list[str]:

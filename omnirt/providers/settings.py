@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -22,6 +22,9 @@ KEY_NAMES: Final = ("openai_api_key", "api_key")
 # Session settings and file spell the key two ways; both stand for the one variable.
 _VARIABLES: Final = {"openai_api_key": "OPENAI_API_KEY", "api_key": "OPENAI_API_KEY"}
 _NO_VARIABLE: Final = frozenset({"provider", "simulator", "tracing"})
+
+
+S = TypeVar("S", bound="ConnectionSettings")
 
 
 class SimulatorSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
@@ -73,23 +76,23 @@ class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_
         return [("", repr(self))]
 
 
-def parse_settings(document: object, place: Place) -> ConnectionSettings:
-    """Settings as a host or a file gave them.
+def parse_settings(document: object, place: Place, shape: type[S]) -> S:
+    """Settings as a host or a file gave them: `ConnectionSettings`, or what a file may hold besides.
 
     Raises:
         OmnirtError: Of the place's kind, with the path of an unknown or unfit member.
     """
     if document is None:
-        return ConnectionSettings()
+        return shape()
     try:
-        return _parse(document, place)
+        return _parse(document, place, shape)
     except OmnirtError as error:
         # A key in the wrong place would be quoted as a value that does not fit.
         facts = {name: mask(fact) if isinstance(fact, str) else fact for name, fact in error.facts.items()}
         raise OmnirtError(error.kind, mask(error.message), retryable=error.retryable, **facts) from None
 
 
-def _parse(document: object, place: Place) -> ConnectionSettings:
+def _parse(document: object, place: Place, shape: type[S]) -> S:
     if isinstance(document, Mapping):
         if document.get("reconnect") is False:
             # Nothing is reconnected in this version: that is what it asks for.
@@ -99,10 +102,10 @@ def _parse(document: object, place: Place) -> ConnectionSettings:
                 raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
         if document.get("provider") == "local":
             raise place.at("provider").problem("The provider `local` is not supported yet; try `simulator`")
-    groups = (ConnectionSettings, SimulatorSettings, TracingSettings)
+    groups = (shape, SimulatorSettings, TracingSettings)
     names = frozenset(name for group in groups for name in group.__struct_fields__)
-    hints = {name.upper(): f"is spelled `{name}` here" for name in ConnectionSettings.__struct_fields__}
-    return convert(document, ConnectionSettings, place, hints=hints, names=names)
+    hints = {name.upper(): f"is spelled `{name}` here" for name in shape.__struct_fields__}
+    return convert(document, shape, place, hints=hints, names=names)
 
 
 class Found(Struct, frozen=True):

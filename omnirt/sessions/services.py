@@ -15,6 +15,7 @@ from omnirt.sessions.approvals import HostCaller
 from omnirt.specs.load import AgentLibrary
 from omnirt.specs.python_tools import PythonTools
 from omnirt.storage import AudioStorage
+from omnirt.storage.keeper import Keeper
 
 
 class SdkLoader:
@@ -115,6 +116,9 @@ class Services:
     answers_approvals: Callable[[], bool] = lambda: True
     """The same for `tool.approve`: without them the agent's `approval_policy` decides."""
 
+    keeper: Keeper | None = None
+    """What keeps the storage within its bounds."""
+
     @classmethod
     def standalone(cls, data_dir: Path | None, environ: Mapping[str, str]) -> Services:
         """For one session in a program of its own."""
@@ -123,5 +127,7 @@ class Services:
     async def close(self) -> None:
         """Stop the server and the Python tools, flush the storage."""
         self.python.close()
+        if self.keeper is not None:
+            self.keeper.close()
         await self.simulators.close()
         await self.storage.close()

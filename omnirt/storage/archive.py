@@ -26,6 +26,7 @@ from omnirt.storage.patience import Patience
 
 if TYPE_CHECKING:
     from omnirt.storage.history import EarlierRuns
+    from omnirt.storage.retention import Policy, Pruned
 
 T = TypeVar("T")
 
@@ -101,6 +102,20 @@ class Archive:
             from omnirt.storage.deleting import delete_session
 
             return delete_session(self._data_dir, params.session_id, patience)
+
+        return await _in_thread(work, LONG_S, self._long)
+
+    async def prune(self, policy: Callable[[], Policy]) -> Pruned:
+        """Apply what `policy` says then, and finish deletions that are half done.
+
+        Raises:
+            OmnirtError: `storage_failed`, `timed_out`; and what `policy` raises.
+        """
+
+        def work(patience: Patience) -> Pruned:
+            from omnirt.storage.retention import prune
+
+            return prune(self._data_dir, policy(), patience)
 
         return await _in_thread(work, LONG_S, self._long)
 

@@ -81,6 +81,8 @@ def prune(
         with changing(data_dir, patience) as connection:
             if not dry_run:
                 finish_deletions(connection, data_dir)
+            if policy.keeps_all:
+                return pruned
             sessions = [
                 (session_id, last, _bytes(connection, data_dir, session_id))
                 for session_id, last in connection.execute(_SESSIONS).fetchall()

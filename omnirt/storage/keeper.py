@@ -1,0 +1,49 @@
+"""Retention in the background of a daemon: soon after its start, and every hour."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from omnirt.errors import OmnirtError
+from omnirt.storage.archive import Archive
+
+if TYPE_CHECKING:
+    from omnirt.storage.retention import Policy
+
+logger = logging.getLogger(__name__)
+
+START_S = 1.0
+"""The first answers go before."""
+EVERY_S = 3600.0
+
+
+class Keeper:
+    """Applies a policy until it is closed.
+
+    Args:
+        archive: What is stored.
+        policy: Asked each time, in a thread: the configuration may have changed.
+    """
+
+    def __init__(self, archive: Archive, policy: Callable[[], Policy]) -> None:
+        self._archive = archive
+        self._policy = policy
+        self._task = asyncio.create_task(self._keep(), name="omnirt-keeper")
+
+    def close(self) -> None:
+        """Stop; a deletion under way is finished at the next start."""
+        self._task.cancel()
+
+    async def _keep(self) -> None:
+        await asyncio.sleep(START_S)
+        while True:
+            try:
+                pruned = await self._archive.prune(self._policy)
+                if pruned.sessions:
+                    logger.info("retention deleted %d sessions", len(pruned.sessions))
+            except OmnirtError as error:
+                logger.warning("retention was not applied: %s", error.message)
+            await asyncio.sleep(EVERY_S)
