@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
@@ -85,6 +85,9 @@ class RealtimeGuardrailTripped(Event):
     message: str
 
 
+McpStatus: TypeAlias = Literal["starting", "ready", "failed", "closed"]
+
+
 class RealtimeMcpStatus(Event):
     """A server of tools is starting, ready, failed (`error` says why) or closed."""
 
@@ -92,6 +95,6 @@ class RealtimeMcpStatus(Event):
     SOURCE = "the connection to an MCP server of the spec"
 
     server: str
-    status: Literal["starting", "ready", "failed", "closed"]
+    status: McpStatus
     tools: list[str] | UnsetType = UNSET
     error: ErrorInfo | UnsetType = UNSET

@@ -1,0 +1,262 @@
+"""The connection to one MCP server, in a task of its own: connect, list, serve, close, each within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+from agents.exceptions import UserError
+from agents.mcp import MCPServer, MCPServerManager, MCPServerSse, MCPServerStreamableHttp
+from mcp import ClientSession
+from mcp.shared.exceptions import MCPError
+from msgspec import UNSET, UnsetType
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.agent_events import McpStatus
+from omnirt.protocol.types import ErrorInfo
+from omnirt.sessions.mcp_stdio import Environ, GuardedStdio
+from omnirt.specs.mcp import ServerTool
+from omnirt.specs.parts import AnyServer, HttpServer, SseServer, StdioServer
+from omnirt.specs.tools import ToolFailedError
+
+log = logging.getLogger(__name__)
+
+
+class Tell(Protocol):
+    """Told each status, with the names of the tools or an error."""
+
+    def __call__(
+        self, status: McpStatus, *, tools: list[str] | UnsetType = UNSET, error: ErrorInfo | UnsetType = UNSET
+    ) -> None: ...
+
+
+REQUEST_GRACE_S: Final = 5.0
+"""Beyond a tool's own limit: who waits for the tool gives up first."""
+CLOSE_S: Final = 0.7
+"""What a server has for a clean end: a Python one needs 0.3 s."""
+KILL_S: Final = 0.5
+"""And what we take to see that it is dead."""
+MAX_TOOLS: Final = 1000
+_MAX_WORDS: Final = 500
+
+
+class McpLink:
+    """One server, from its start to its end.
+
+    A plain task of asyncio's does all that the MCP library must not do inside a cancel scope of anyio's: one
+    that fires while it connects spins for ever.
+
+    Args:
+        server: As the specs declare it, all agents together.
+        environ: Of the daemon.
+        tell: Told each status.
+        mask: Hides secrets in what the server says.
+    """
+
+    def __init__(self, server: AnyServer, environ: Environ, tell: Tell, mask: Callable[[str], str]) -> None:
+        self.server = server
+        self.tools: list[ServerTool] = []
+        self.problem: str | None = None
+        """Why it can't be used."""
+        self._environ = environ
+        self._tell = tell
+        self._mask = mask
+        self._sdk: MCPServer | None = None
+        self._over = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._task = asyncio.create_task(self._live(), name=f"omnirt-mcp-{server.name}")
+
+    async def settled(self) -> None:
+        """Return when it is ready, or failed."""
+        await self._settled.wait()
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> Any:
+        """The output of a tool.
+
+        Raises:
+            ToolFailedError: The tool's own error.
+            OmnirtError: `mcp_server_failed`: the server is gone, or does not speak as it should.
+        """
+        session: ClientSession | None = getattr(self._sdk, "session", None)
+        if self.problem is not None or session is None:
+            raise self._gone()
+        # Past the SDK's own `call_tool`, which lets an HTTP server run one tool at a time.
+        running = asyncio.ensure_future(session.call_tool(name, arguments))
+        try:
+            # Not awaited: a cancellation must not wait for what the library does about it.
+            await asyncio.wait({running})
+        finally:
+            running.cancel()
+        problem = None if running.cancelled() else running.exception()
+        if problem is not None:
+            raise self._call_problem(problem)
+        return _output(running.result())
+
+    async def close(self) -> None:
+        """End it; returns within a bound, and no process of it is left."""
+        self._over.set()
+        if not self._settled.is_set():
+            self._task.cancel()
+        await asyncio.wait({self._task}, timeout=CLOSE_S + 2 * KILL_S)
+        if not self._task.done():
+            log.warning("MCP server %s did not end in time", self.server.name)
+
+    # -- the life of it ----------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        self._tell("starting")
+        manager: MCPServerManager | None = None
+        try:
+            self._sdk = self._make()
+            manager = MCPServerManager(
+                [self._sdk],
+                connect_timeout_seconds=self.server.connect_timeout_s,
+                suppress_cancelled_error=False,
+                connect_in_parallel=True,
+            )
+            await self._connect(manager, self._sdk)
+        except asyncio.CancelledError:
+            if not self._over.is_set():
+                raise
+        except Exception as problem:  # noqa: BLE001 - whatever a server can do wrong
+            self._failed(self._explained(problem))
+        else:
+            if self.problem is None:
+                self._tell("ready", tools=[tool.name for tool in self.tools])
+            self._settled.set()
+            await self._over.wait()
+        finally:
+            self._settled.set()
+            if manager is not None:
+                await self._cleanup(manager)
+        if self.problem is None:
+            self._tell("closed")
+
+    async def _connect(self, manager: MCPServerManager, sdk: MCPServer) -> None:
+        async with asyncio.timeout(self.server.connect_timeout_s):
+            await manager.connect_all()
+            if sdk in manager.errors:
+                raise manager.errors[sdk]
+            tools = await sdk.list_tools()
+        self.tools = [
+            ServerTool(tool.name, tool.description or "", dict(tool.input_schema))
+            for tool in tools[:MAX_TOOLS]
+        ]
+
+    async def _cleanup(self, manager: MCPServerManager) -> None:
+        for limit_s in (CLOSE_S, KILL_S):
+            try:
+                async with asyncio.timeout(limit_s):
+                    await manager.cleanup_all()
+                return
+            except TimeoutError:
+                if isinstance(self._sdk, GuardedStdio):
+                    self._sdk.kill()
+            except Exception as problem:  # noqa: BLE001 - it is gone in any case
+                log.debug("closing MCP server %s: %s", self.server.name, type(problem).__name__)
+                return
+
+    def _lost(self) -> None:
+        """The server closed its side."""
+        if self._settled.is_set() and not self._over.is_set():
+            self._failed(f"The MCP server {self.server.name} ended by itself{self._last_words()}")
+            self._over.set()
+
+    def _failed(self, reason: str) -> None:
+        if self.problem is None:
+            self.problem = self._mask(reason)
+            log.warning("%s", self.problem)
+            self._tell("failed", error=ErrorInfo(kind="mcp_server_failed", message=self.problem))
+
+    # -- the SDK -----------------------------------------------------------------------------------------
+
+    def _make(self) -> MCPServer:
+        server = self.server
+        limit_s = server.timeout_s + REQUEST_GRACE_S
+        match server:
+            case StdioServer():
+                return GuardedStdio(server, self._environ, limit_s, self._lost)
+            case HttpServer():
+                return MCPServerStreamableHttp(
+                    {"url": server.url, "headers": server.headers, "timeout": limit_s},
+                    name=server.name,
+                    client_session_timeout_seconds=limit_s,
+                )
+            case SseServer():
+                return MCPServerSse(
+                    {"url": server.url, "headers": server.headers, "timeout": limit_s},
+                    name=server.name,
+                    client_session_timeout_seconds=limit_s,
+                )
+
+    # -- words -------------------------------------------------------------------------------------------
+
+    def _gone(self) -> OmnirtError:
+        reason = self.problem or f"The MCP server {self.server.name} is closed."
+        return OmnirtError("mcp_server_failed", reason)
+
+    def _explained(self, problem: BaseException) -> str:
+        """Why it can't be used, in words."""
+        name, first = self.server.name, next(_leaves(problem))
+        match first:
+            case OmnirtError():
+                return f"MCP server {name}: {first.message}"
+            case TimeoutError():
+                return (
+                    f"The MCP server {name} was not ready within {self.server.connect_timeout_s:g} s"
+                    f"{self._last_words()}"
+                )
+            case UserError():
+                return f"{str(first)[:_MAX_WORDS].rstrip('.')}."
+            case MCPError() if not _is_closed(first):
+                return f"The MCP server {name} refused: {first.message[:_MAX_WORDS]}"
+            case MCPError():
+                return f"The MCP server {name} ended before it was ready{self._last_words()}"
+            case _:
+                return f"The MCP server {name} cannot be used ({type(first).__name__}){self._last_words()}"
+
+    def _call_problem(self, problem: BaseException) -> Exception:
+        first = next(_leaves(problem))
+        if self.problem is not None:
+            return self._gone()
+        if isinstance(first, MCPError) and not _is_closed(first):
+            return ToolFailedError(first.message, str(first.code))
+        return OmnirtError("mcp_server_failed", self._mask(self._explained(problem)))
+
+    def _last_words(self) -> str:
+        words = self._sdk.last_words if isinstance(self._sdk, GuardedStdio) else ""
+        return f"; it said last: {words[:_MAX_WORDS]}" if words else "."
+
+
+def _is_closed(error: MCPError) -> bool:
+    from mcp_types import CONNECTION_CLOSED
+
+    return error.code == CONNECTION_CLOSED
+
+
+def _leaves(problem: BaseException) -> Iterator[BaseException]:
+    if isinstance(problem, BaseExceptionGroup):
+        for part in problem.exceptions:
+            yield from _leaves(part)
+    else:
+        yield problem
+
+
+def _output(result: Any) -> Any:
+    """What a tool gave: its texts, and a word on what has no text."""
+    parts = [_text(part) for part in result.content]
+    if result.is_error:
+        raise ToolFailedError("\n".join(parts) or "The tool failed without a word.", "isError")
+    return "\n".join(parts) if parts else result.structured_content
+
+
+def _text(part: Any) -> str:
+    match part.type:
+        case "text":
+            return str(part.text)
+        case "image" | "audio":
+            return f"({part.type}, {part.mime_type}, which a voice cannot pass on)"
+        case _:
+            return str(part.model_dump_json(exclude_none=True))
