@@ -8,10 +8,10 @@ from typing import Final
 from msgspec import Struct
 
 from omnirt.errors import OmnirtError
-from omnirt.specs.load import AgentLibrary
+from omnirt.specs.load import AgentLibrary, Located
+from omnirt.specs.parse import Problems
 from omnirt.specs.problems import Place
 from omnirt.specs.spec import AgentSpec
-from omnirt.specs.tools import check_parameters
 
 MAX_AGENTS: Final = 64
 MAX_TOOLS: Final = 128
@@ -41,76 +41,88 @@ def handoff_tool_name(agent: str) -> str:
 def resolve_graph(start: AgentSpec, library: AgentLibrary, place: Place | None = None) -> dict[str, Node]:
     """Every agent that can be reached from `start`, by name; `start` is the first.
 
-    A name means the agent of this graph that has it (the start, or an inline one), else the library's.
-
     Raises:
-        OmnirtError: `agent_invalid`, with the path of a name that nobody has, of a name that two agents have,
-            or of a tool whose name or schema does not fit.
+        OmnirtError: The first problem that `survey` finds.
     """
-    specs: dict[str, tuple[AgentSpec, Place]] = {}
-    _add(start, place or Place(), specs)
+    nodes, problems = survey(start, library, place or Place())
+    if problems:
+        raise problems[0]
+    return nodes
+
+
+def survey(start: AgentSpec, library: AgentLibrary, place: Place) -> tuple[dict[str, Node], Problems]:
+    """The same with all problems: those of the agents found by name, and of agents and tools together.
+
+    A name means the agent of this graph that has it (the start, or an inline one), else the library's.
+    """
+    problems: Problems = []
+    specs: dict[str, Located] = {}
+    _add(Located(start, place), specs, problems)
     waiting = list(specs)
     while waiting:
         spec, here = specs[waiting.pop(0)]
         for index, handoff in enumerate(spec.handoffs):
             if isinstance(handoff, AgentSpec) or handoff in specs:
                 continue
-            found = _from_library(handoff, library, here.at("handoffs", index))
-            before = set(specs)
-            _add(*found, specs)
-            waiting.extend(name for name in specs if name not in before)
-    return {name: Node(spec, here, _edges(spec, here)) for name, (spec, here) in specs.items()}
+            found = _from_library(handoff, library, here.at("handoffs", index), problems)
+            if found is not None:
+                before = set(specs)
+                _add(found, specs, problems)
+                waiting.extend(name for name in specs if name not in before)
+    nodes = {name: Node(*found, _edges(*found, problems)) for name, found in specs.items()}
+    return nodes, problems
 
 
-def _add(spec: AgentSpec, place: Place, specs: dict[str, tuple[AgentSpec, Place]]) -> None:
+def _add(agent: Located, specs: dict[str, Located], problems: Problems) -> None:
     """Adds an agent and the inline ones below it."""
+    spec, place = agent
     if spec.name in specs:
-        raise place.at("name").problem(f"Another agent has the name `{spec.name}` too")
+        problems.append(place.at("name").problem(f"Another agent has the name `{spec.name}` too"))
+        return
     if len(specs) >= MAX_AGENTS:
-        raise place.problem(f"More than {MAX_AGENTS} agents hand over to each other")
-    specs[spec.name] = (spec, place)
+        problems.append(place.problem(f"More than {MAX_AGENTS} agents hand over to each other"))
+        return
+    specs[spec.name] = agent
     for index, handoff in enumerate(spec.handoffs):
         if isinstance(handoff, AgentSpec):
-            _add(handoff, place.at("handoffs", index), specs)
+            _add(Located(handoff, place.at("handoffs", index)), specs, problems)
 
 
-def _from_library(name: str, library: AgentLibrary, place: Place) -> tuple[AgentSpec, Place]:
+def _from_library(name: str, library: AgentLibrary, place: Place, problems: Problems) -> Located | None:
     try:
-        return library.find(name)
+        reading, there = library.named(name)
     except OmnirtError as error:
-        if error.kind != "agent_not_found":
-            raise
-        raise place.problem(error.message.rstrip(".")) from None
+        problems.append(place.problem(error.message.rstrip(".")))
+        return None
+    problems += reading.problems
+    # A file that is too broken to tell its name was found by its own.
+    return Located(reading.spec, there) if reading.spec is not None and reading.spec.name == name else None
 
 
-def _edges(spec: AgentSpec, place: Place) -> tuple[Handoff, ...]:
+def _edges(spec: AgentSpec, place: Place, problems: Problems) -> tuple[Handoff, ...]:
     """The handoffs of one agent, its tools checked on the way: the model sees both as functions."""
     taken: dict[str, Place] = {}
     for index, tool in enumerate(spec.tools):
         here = place.at("tools", index)
         if tool.name is not None:
-            _take(tool.name, here.at("name"), taken)
-        if tool.parameters is not None:
-            check_parameters(tool.parameters, here.at("parameters"))
+            problems += _take(tool.name, here.at("name"), taken)
     edges: list[Handoff] = []
     for index, handoff in enumerate(spec.handoffs):
         here = place.at("handoffs", index)
         target = handoff.name if isinstance(handoff, AgentSpec) else handoff
         name = handoff_tool_name(target)
         if len(name) > 64:
-            raise here.problem(
-                f"The name `{target}` is too long to be handed over to (52 characters at most)"
-            )
-        _take(name, here, taken)
+            too_long = f"The name `{target}` is too long to be handed over to (52 characters at most)"
+            problems.append(here.problem(too_long))
+        problems += _take(name, here, taken)
         edges.append(Handoff(target, name))
     if len(taken) > MAX_TOOLS:
-        raise place.at("tools").problem(f"More than {MAX_TOOLS} tools and handoffs")
+        problems.append(place.at("tools").problem(f"More than {MAX_TOOLS} tools and handoffs"))
     return tuple(edges)
 
 
-def _take(name: str, place: Place, taken: dict[str, Place]) -> None:
-    if name in taken:
-        raise place.problem(
-            f"The model would see two functions named `{name}`; the other is at {taken[name].path}"
-        )
-    taken[name] = place
+def _take(name: str, place: Place, taken: dict[str, Place]) -> Problems:
+    other = taken.setdefault(name, place)
+    if other is place:
+        return []
+    return [place.problem(f"The model would see two functions named `{name}`; the other is at {other.path}")]

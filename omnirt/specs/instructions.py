@@ -54,7 +54,7 @@ def render(template: str, names: Mapping[str, Any], place: Place) -> Rendered:
         raise _explained(error, place) from None
 
 
-def check(template: str, names: Mapping[str, Any], place: Place) -> None:
+def check_template(template: str, names: Mapping[str, Any], place: Place) -> None:
     """Raises what `render` would, unless it is for want of a name: a session may still give it."""
     if "{" not in template:
         return

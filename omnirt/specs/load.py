@@ -88,13 +88,8 @@ class AgentLibrary:
         if isinstance(agent, str) and agent.startswith(PREFIX):
             return Found(self._object(agent), Place())
         if isinstance(agent, str):
-            return self._named(agent)
+            return self.named(agent)
         return Found(self._inline(agent), Place())
-
-    def find(self, name: str) -> Located:
-        """The agent of this name in the folders."""
-        found = self._named(name)
-        return Located(found.reading.checked(), found.place)
 
     def list(self) -> list[AgentInfo]:
         """Every agent that can be started by name, sorted; broken files are left out."""
@@ -111,7 +106,12 @@ class AgentLibrary:
         scans = map(self._scan, self._dirs)
         return tuple(path for scan in scans for path, entry in scan.items() if entry.reading.problems)
 
-    def _named(self, name: str) -> Found:
+    def named(self, name: str) -> Found:
+        """The agent of this name in the folders.
+
+        Raises:
+            OmnirtError: `agent_not_found`.
+        """
         known: list[str] = []
         for folder in self._dirs:
             entries = self._scan(folder)

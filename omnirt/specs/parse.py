@@ -20,6 +20,9 @@ from omnirt.specs.realtime_settings import RealtimeSettings, member_names
 from omnirt.specs.spec import AgentName, AgentSpec
 from omnirt.specs.tools import check_parameters
 
+MAX_PROBLEMS: Final = 100
+"""Then reading ends: who has more begins with these, and to find words for a million takes minutes."""
+
 Problems: TypeAlias = list[OmnirtError]
 
 _HINTS: Final = {
@@ -90,6 +93,8 @@ class _Reader:
         problems: Problems = []
         members: dict[str, Any] = {}
         for name, value in given.items():
+            if len(problems) >= MAX_PROBLEMS:
+                break
             here = place.at(name)
             if name not in hints:
                 problems.append(unknown_member(name, place, _HINTS, _names()))
@@ -133,10 +138,15 @@ class _Reader:
         self, values: list[object], place: Place, read: Callable[[object, Place], tuple[Problems, Any]]
     ) -> tuple[Problems, Any]:
         """The problems of a list and, when every element can be used, the list."""
-        read_ones = [read(value, place.at(index)) for index, value in enumerate(values)]
-        problems = [problem for found, _ in read_ones for problem in found]
-        made = [made for _, made in read_ones]
-        return problems, made if None not in made else None
+        problems: Problems = []
+        made: list[Any] = []
+        for index, value in enumerate(values):
+            if len(problems) >= MAX_PROBLEMS:
+                break
+            found, one = read(value, place.at(index))
+            problems += found
+            made.append(one)
+        return problems, None if None in made or len(made) < len(values) else made
 
     def _handoff(self, value: object, place: Place) -> tuple[Problems, Any]:
         if isinstance(value, dict):
@@ -204,6 +214,8 @@ def _misfits(value: object, type_: Any, place: Place) -> Problems:
     if struct is not None and isinstance(value, dict):
         hints, config = _hints(struct), struct.__struct_config__
         for name, member in value.items():
+            if len(problems) >= MAX_PROBLEMS:
+                break
             if name in hints:
                 problems += _misfits(member, hints[name], place.at(name))
             elif name != config.tag_field:
@@ -213,6 +225,8 @@ def _misfits(value: object, type_: Any, place: Place) -> Problems:
     elif lists and isinstance(value, list):
         [element] = typing.get_args(lists[0])
         for index, member in enumerate(value):
+            if len(problems) >= MAX_PROBLEMS:
+                break
             problems += _misfits(member, element, place.at(index))
     return problems or _raised(lambda: convert(value, type_, place, hints=_HINTS, names=_names()))
 

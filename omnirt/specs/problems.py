@@ -45,7 +45,9 @@ class Place(msgspec.Struct, frozen=True):
 
     def at(self, *steps: str | int) -> Place:
         """The place of a member below this one: `at("tools", 0)` → `$.tools[0]`."""
-        path = self.path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+        path = self.path + "".join(
+            f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in steps
+        )
         return Place(self.kind, path, self.file)
 
     def problem(self, message: str, *, line: int | None = None) -> OmnirtError:
@@ -90,12 +92,12 @@ def convert(
 
 def unknown_member(name: str, place: Place, hints: Mapping[str, str], names: Collection[str]) -> OmnirtError:
     """The problem of a member that nobody knows; `place` is that of the table it stands in."""
-    return place.at(shortened(name)).problem(_unknown(name, hints, names))
+    return place.at(name).problem(_unknown(name, hints, names))
 
 
 def _unknown(name: str, hints: Mapping[str, str], names: Collection[str]) -> str:
     if name in hints:
         return f"`{name}` {hints[name]}"
     shown = name if len(name) <= _MAX_ECHO else name[:_MAX_ECHO] + "…"
-    close = difflib.get_close_matches(name, sorted(names), n=1)
+    close = difflib.get_close_matches(shown, sorted(names), n=1)
     return f"Unknown member `{shown}`" + (f"; did you mean `{close[0]}`?" if close else "")
