@@ -141,7 +141,7 @@ class Voice:
         if self._synthesiser is None:
             raise OmnirtError("invalid_params", no_recording(text, self.book))
         words = " ".join(text.split())[:_LONGEST]
-        clip = _with_word_ends(words, await _synthesise(self._synthesiser, words))
+        clip = with_word_ends(words, await synthesise(self._synthesiser, words))
         self._made[text] = clip
         if len(self._made) > _CACHED:
             self._made.popitem(last=False)
@@ -162,7 +162,7 @@ def no_recording(text: str, book: Phrasebook) -> str:
     )
 
 
-async def _synthesise(program: str, text: str) -> bytes:
+async def synthesise(program: str, text: str) -> bytes:
     """PCM16 at 24 kHz from espeak-ng. The text goes through stdin: it is never an option or a file name."""
     child = await asyncio.create_subprocess_exec(
         program,
@@ -190,7 +190,7 @@ async def _synthesise(program: str, text: str) -> bytes:
     return pcm
 
 
-def _with_word_ends(text: str, pcm: bytes) -> Clip:
+def with_word_ends(text: str, pcm: bytes) -> Clip:
     """Share the length out among the words by their letters: espeak-ng does not tell where they end."""
     words = text.split()
     total = sum(len(word) + 1 for word in words)

@@ -90,7 +90,7 @@ def test_what_was_synthesised_is_kept_within_bounds(monkeypatch: pytest.MonkeyPa
     async def quick(_program: str, text: str) -> bytes:
         return bytes(48 * len(text))
 
-    monkeypatch.setattr(speech, "_synthesise", quick)
+    monkeypatch.setattr(speech, "synthesise", quick)
     voice = Voice("/bin/true")
     for number in range(speech._CACHED + 5):
         asyncio.run(voice.speak(f"Number {number}."))
