@@ -26,6 +26,7 @@ class Part:
     reported_ms: int | None = None
     anchor_s: float = 0.0
     anchor_ms: float = 0.0
+    arrived_s: float = 0.0
     played_s: float = 0.0
     """When it began to play, or is to."""
     cut: bool = False
@@ -98,7 +99,7 @@ class Playback:
             return
         played_ms = max(0, min(played_ms, part.generated_ms))
         if not part.reported_ms:
-            part.played_s = now - played_ms / 1000
+            part.played_s = max(part.arrived_s, now - played_ms / 1000)
         part.reported_ms = played_ms
         self._reporting = part.key
 
@@ -152,7 +153,9 @@ class Playback:
             left = last.generated_ms - last.clock_ms(now)
             # A part that queues behind another begins when that one is through.
             starts_at = now + left / 1000 if last.anchor_s <= now else _end_of(last)
-        part = Part(item_id, content_index, response_id, anchor_s=starts_at, played_s=starts_at)
+        part = Part(
+            item_id, content_index, response_id, anchor_s=starts_at, arrived_s=now, played_s=starts_at
+        )
         self._parts[part.key] = part
         self._forget()
         return part

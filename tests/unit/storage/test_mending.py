@@ -124,15 +124,15 @@ def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_is_gone_is_forgotten_and_one_that_is_no_wav_file_is_left(tmp_path: Path) -> None:
     crash(tmp_path)
-    paths = {side: path for side, path in query(tmp_path, "SELECT side || item_id, path FROM audio")}
-    (tmp_path / str(paths["host"])).unlink()
-    (tmp_path / str(paths["assistantitem_1"])).write_bytes(b"lost")
+    paths = {str(side): str(path) for side, path in query(tmp_path, "SELECT side || item_id, path FROM audio")}
+    (tmp_path / paths["host"]).unlink()
+    (tmp_path / paths["assistantitem_1"]).write_bytes(b"lost")
     asyncio.run(start_and_wait_mended(tmp_path, "another"))
     assert query(tmp_path, "SELECT side, item_id, final FROM audio ORDER BY at_ms") == [
         ("assistant", "item_0", 1),
         ("assistant", "item_1", 1),
     ]
-    assert (tmp_path / str(paths["assistantitem_1"])).read_bytes() == b"lost"
+    assert (tmp_path / paths["assistantitem_1"]).read_bytes() == b"lost"
 
 
 def test_a_path_that_leads_out_of_the_folder_is_not_touched(tmp_path: Path) -> None:
