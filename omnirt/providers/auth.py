@@ -115,7 +115,8 @@ def secrets_of(url: str, headers: Mapping[str, str], *more: str) -> tuple[str, .
 
 def _check_name(found: Found, name: str) -> None:
     if not _NAME.match(name):
-        raise found.problem(f"`{name[:64]!a}` can't be a header name")
+        # Not quoted: somebody may have pasted a whole line, key and all.
+        raise found.problem("a header name has letters, digits and dashes only, and one in it has others")
     if _RESERVED.match(name):
         raise found.problem(f"the header {name} belongs to the WebSocket handshake; leave it out", name)
 

@@ -21,6 +21,7 @@ from omnirt.providers.auth import (
     secrets_of,
 )
 from omnirt.providers.keys import Credential, KeySearch, key_search
+from omnirt.providers.local import LocalProblem, LocalSettings, local_plan
 from omnirt.providers.redaction import mask_headers, mask_url, url_secrets
 from omnirt.providers.settings import (
     ConnectionSettings,
@@ -44,22 +45,24 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     Args:
         provider: Which kind of service it is.
-        url: For the SDK, as it stands; empty for the simulator, which is opened later.
+        url: For the SDK, as it stands; empty for what is opened later, on this machine.
         headers: All of them: the SDK adds no authorization to headers it is given.
         model: In the URL and in the settings sent, the same.
         warnings: For the user's eyes.
         simulator: The offline provider's profile.
+        local: The parts of the provider on this machine.
         tracing: Whether, and under which names, the provider keeps a trace.
         secrets: What must not be seen in any text.
         search: What is still to be looked for, as nobody gave a key; see `completed`.
     """
 
     provider: ProviderName
-    url: str
-    headers: Mapping[str, str]
+    url: str = ""
+    headers: Mapping[str, str] = MappingProxyType({})
     model: str
     warnings: tuple[str, ...] = ()
     simulator: SimulatorSettings = field(default_factory=SimulatorSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
     tracing: bool | TracingSettings = False
     secrets: tuple[str, ...] = ()
     search: KeySearch | None = None
@@ -118,12 +121,12 @@ def outline(
         profile = sources.find("simulator")
         return Endpoint(
             provider="simulator",
-            url="",
-            headers=MappingProxyType({}),
             model=_model(sources, spec_model, azure=False)[0],
             simulator=SimulatorSettings() if profile is None else profile.value,
             tracing=tracing,
         )
+    if chosen is not None and chosen.value == "local":
+        return _local(sources, tracing)
     return _remote(sources, None if chosen is None else chosen.value, spec_model, tracing)
 
 
@@ -192,6 +195,24 @@ def _remote(
         tracing=tracing,
         secrets=secrets_of(url, headers, *known),
         search=search,
+    )
+
+
+def _local(sources: Sources, tracing: bool | TracingSettings) -> Endpoint:
+    found = sources.find("local")
+    settings: LocalSettings = LocalSettings() if found is None else found.value
+    try:
+        plan = local_plan(settings)
+    except LocalProblem as problem:
+        assert found is not None, "nothing is wrong with the defaults"
+        raise found.problem(str(problem), problem.member) from None
+    return Endpoint(
+        provider="local",
+        model=plan.model,
+        local=settings,
+        warnings=plan.warnings,
+        tracing=tracing,
+        secrets=plan.secrets,
     )
 
 

@@ -114,8 +114,10 @@ def url_secrets(url: str) -> tuple[str, ...]:
     """The secrets in a URL: its userinfo, and the values of secret query members."""
     parts = urlsplit(url)
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
-    # Without a password the name is the secret, as with tokens in place of a name.
-    found = [unquote(password if colon and password else user)] if user or password else []
+    found = [unquote(password)] if colon and password else []
+    if user and (not found or len(user) >= MIN_SURE):
+        # Without a password the name is the secret, as with tokens in place of a name; a long one may be too.
+        found.insert(0, unquote(user))
     found += [value for name, value in parse_qsl(parts.query) if is_secret_name(name)]
     return tuple(found)
 

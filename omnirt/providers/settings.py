@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from omnirt.errors import OmnirtError
+from omnirt.protocol.types import ProviderName
+from omnirt.providers.local import LocalSettings
 from omnirt.providers.redaction import mask
 from omnirt.specs.problems import Place, convert
 
@@ -16,12 +18,12 @@ Text: TypeAlias = Annotated[str, Meta(max_length=8192)] | UnsetType | None
 Flag: TypeAlias = bool | int | str | UnsetType | None
 HeaderTable: TypeAlias = dict[str, Any] | UnsetType | None
 
-NOT_YET: Final = {"reconnect": "going on after a lost connection", "local": "the provider `local`"}
+NOT_YET: Final = {"reconnect": "going on after a lost connection"}
 HEADER_KEYS: Final = ("headers", "extra_headers", "openai_headers", "openai_extra_headers")
 KEY_NAMES: Final = ("openai_api_key", "api_key")
 # Session settings and file spell the key two ways; both stand for the one variable.
 _VARIABLES: Final = {"openai_api_key": "OPENAI_API_KEY", "api_key": "OPENAI_API_KEY"}
-_NO_VARIABLE: Final = frozenset({"provider", "simulator", "tracing"})
+_NO_VARIABLE: Final = frozenset({"provider", "simulator", "local", "tracing"})
 
 
 S = TypeVar("S", bound="ConnectionSettings")
@@ -45,7 +47,7 @@ class TracingSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """`settings` of session.start, and the configuration file. A member that is null hides its variable."""
 
-    provider: Literal["openai", "azure", "compatible", "simulator"] | UnsetType | None = UNSET
+    provider: ProviderName | UnsetType | None = UNSET
     openai_api_key: Text = UNSET
     api_key: Text = UNSET
     openai_realtime_url: Text = UNSET
@@ -64,6 +66,7 @@ class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_
     openai_realtime_api_key_in_query: Flag = UNSET
     azure_openai_use_entra: Flag = UNSET
     simulator: SimulatorSettings | UnsetType | None = UNSET
+    local: LocalSettings | UnsetType | None = UNSET
     tracing: bool | TracingSettings | UnsetType | None = UNSET
 
     def __repr__(self) -> str:
@@ -100,9 +103,7 @@ def _parse(document: object, place: Place, shape: type[S]) -> S:
         for member, what in NOT_YET.items():
             if member in document:
                 raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
-        if document.get("provider") == "local":
-            raise place.at("provider").problem("The provider `local` is not supported yet; try `simulator`")
-    groups = (shape, SimulatorSettings, TracingSettings)
+    groups = (shape, SimulatorSettings, LocalSettings, TracingSettings)
     names = frozenset(name for group in groups for name in group.__struct_fields__)
     hints = {name.upper(): f"is spelled `{name}` here" for name in shape.__struct_fields__}
     return convert(document, shape, place, hints=hints, names=names)
