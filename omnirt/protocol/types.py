@@ -19,7 +19,7 @@ SessionId = Annotated[
 Millis = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Milliseconds")]
 Index = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 AudioFormat = Literal["pcm16", "g711_ulaw", "g711_alaw"]
-ProviderName = Literal["openai", "azure", "compatible", "simulator"]
+ProviderName = Literal["openai", "azure", "compatible", "simulator", "local"]
 SessionState = Literal[
     "starting", "connected", "listening", "userSpeaking", "thinking", "speaking", "closing"
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct, field, structs
 
@@ -20,6 +20,7 @@ from omnirt.providers.auth import (
     placement,
     secrets_of,
 )
+from omnirt.providers.choice import chosen_url, model_of, provider_of
 from omnirt.providers.keys import Credential, KeySearch, key_search
 from omnirt.providers.local import LocalProblem, LocalSettings, local_plan
 from omnirt.providers.redaction import mask_headers, mask_url, url_secrets
@@ -33,11 +34,6 @@ from omnirt.providers.settings import (
 )
 from omnirt.providers.urls import UrlProblem
 from omnirt.specs.problems import Place
-from omnirt.specs.realtime import DEFAULT_MODEL
-
-_URLS: Final = ("openai_realtime_url", "openai_realtime_base_url", "azure_openai_endpoint", "openai_base_url")
-_MODELS: Final = ("openai_realtime_deployment", "openai_realtime_model")
-_AZURE_MODEL: Final = "azure_openai_deployment_name"
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -121,7 +117,7 @@ def outline(
         profile = sources.find("simulator")
         return Endpoint(
             provider="simulator",
-            model=_model(sources, spec_model, azure=False)[0],
+            model=model_of(sources, spec_model, azure=False)[0],
             simulator=SimulatorSettings() if profile is None else profile.value,
             tracing=tracing,
         )
@@ -167,11 +163,11 @@ def completed(endpoint: Endpoint, found: Credential | None, tried: Sequence[str]
 def _remote(
     sources: Sources, chosen: ProviderName | None, spec_model: str | None, tracing: bool | TracingSettings
 ) -> Endpoint:
-    found = _chosen_url(sources, chosen)
-    provider = chosen or _provider_of(found)
+    found = chosen_url(sources, chosen)
+    provider = chosen or provider_of(found)
     azure = provider == "azure"
     warnings: list[str] = []
-    model, named = _model(sources, spec_model, azure=azure)
+    model, named = model_of(sources, spec_model, azure=azure)
     url = _url(sources, found, provider, model, warnings)
     in_url = urls.model_in(url)
     if in_url is not None and in_url != model:
@@ -236,45 +232,6 @@ def _proxies(sources: Sources) -> list[str]:
 def _tracing(sources: Sources) -> bool | TracingSettings:
     found = sources.find("tracing")
     return False if found is None else found.value
-
-
-def _chosen_url(sources: Sources, provider: str | None) -> Found | None:
-    """The URL setting that decides: of the strongest layer the most special one that fits the provider."""
-    names: tuple[str, ...] = _URLS
-    if provider in ("openai", "compatible"):
-        names = tuple(name for name in _URLS if name != "azure_openai_endpoint")
-    elif provider == "azure":
-        # The other URLs are often set for something else; what is Azure's own comes first.
-        names = (
-            "openai_realtime_url",
-            "azure_openai_endpoint",
-            "openai_realtime_base_url",
-            "openai_base_url",
-        )
-    return sources.first(names)
-
-
-def _provider_of(found: Found | None) -> ProviderName:
-    if found is None:
-        return "openai"
-    if found.name == "azure_openai_endpoint" or urls.is_azure(found.value):
-        return "azure"
-    # OpenAI's own host is OpenAI, however its URL was written.
-    return "openai" if urls.is_openai(found.value) else "compatible"
-
-
-def _model(sources: Sources, spec_model: str | None, *, azure: bool) -> tuple[str, Found | None]:
-    """The model, and the setting that named it."""
-    deployment = sources.find(_AZURE_MODEL)
-    if deployment is not None and (azure or deployment.rank == 0):
-        # A variable that is there for Azure names nothing that another provider knows.
-        named = [deployment, *filter(None, map(sources.find, _MODELS))]
-    else:
-        named = list(filter(None, map(sources.find, _MODELS)))
-    strongest = min(named, key=lambda setting: setting.rank, default=None)
-    if strongest is not None:
-        return strongest.value.strip(), strongest
-    return spec_model or DEFAULT_MODEL, None
 
 
 def _url(
