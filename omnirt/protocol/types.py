@@ -43,6 +43,14 @@ class Params(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
 
     meta_: Raw | UnsetType = field(default=UNSET, name="_meta")
 
+    def __repr__(self) -> str:
+        """Names only: among the values are keys, audio, and what users say."""
+        return f"{type(self).__name__}({', '.join(f'{name}=…' for name in self.__struct_fields__)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """As the plain repr."""
+        return [("", repr(self))]
+
 
 class Result(Struct, rename="camel", omit_defaults=True, kw_only=True):
     """Base of every result: a JSON object, members at their default left out."""

@@ -68,6 +68,32 @@ class SdkLoader:
             pass  # the loop is closed: nobody waits
 
 
+class Locals:
+    """The provider `local` of a daemon, begun (and imported) when the first session wants it."""
+
+    def __init__(self) -> None:
+        self._provider: LocalProvider | None = None
+
+    async def open(self, options: LocalOptions, tell: Tell) -> LoopbackEndpoint:
+        """An endpoint of its own for one session."""
+        if self._provider is None:
+            from omnirt.loopback.local.provider import LocalProvider
+
+            self._provider = LocalProvider()
+        return await self._provider.open(options, tell)
+
+    def release(self, endpoint: LoopbackEndpoint) -> None:
+        """The session is over."""
+        if self._provider is not None:
+            self._provider.release(endpoint)
+
+    async def close(self) -> None:
+        """Stop the models."""
+        if self._provider is not None:
+            provider, self._provider = self._provider, None
+            await provider.close()
+
+
 class Simulators:
     """The one loopback server of a daemon, started when the first session wants it."""
 
@@ -103,13 +129,16 @@ class Services:
     storage: AudioStorage
     library: AgentLibrary = field(default_factory=lambda: AgentLibrary([]))
     simulators: Simulators = field(default_factory=Simulators)
+    local: Locals = field(default_factory=Locals)
     sdk: SdkLoader = field(default_factory=SdkLoader)
     python: PythonTools = field(default_factory=PythonTools)
     config: Callable[[], ConnectionSettings] = ConnectionSettings
     """Reads the configuration file; asked at every start, so that a change needs no restart."""
     learn_secrets: Callable[..., None] = lambda *secrets: None
     """Told the secrets of each endpoint, for the log to hide."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tell_user: Callable[[str, str], None] = lambda level, message: None
+    """Tells the user something: a level of `log.message`, and the words."""
     call_host: HostCaller | None = None
     answers_tools: Callable[[], bool] = lambda: True
     """Whether `call_host` gets answers: without them host tools are `agent_invalid`."""
@@ -130,4 +159,5 @@ class Services:
         if self.keeper is not None:
             self.keeper.close()
         await self.simulators.close()
+        await self.local.close()
         await self.storage.close()

@@ -8,7 +8,7 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ class SessionOptions:
     """How a session is to be started: the members of `session.start`."""
 
     variables: Mapping[str, Any] | None = None
-    settings: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] | None = field(default=None, repr=False)  # it has keys
     realtime: Mapping[str, Any] | None = None
     record: Literal["assistant", "both", "none"] = "assistant"
     resume: bool = False

@@ -5,13 +5,19 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
 from omnirt.errors import OmnirtError
+from omnirt.protocol.session_methods import SessionSendAudioParams, SessionStartParams
 from omnirt.providers.endpoint import resolve
+from omnirt.providers.keys import Credential
 from omnirt.providers.redaction import SecretFilter, is_secret_name, mask, mask_headers, mask_url, url_secrets
 from omnirt.providers.settings import ConnectionSettings, Found
+from omnirt.sessions.services import Services
+from omnirt.sessions.session import SessionOptions
+from omnirt.storage import AudioStorage
 
 CANARY = "canary-1f6d/+x="
 
@@ -134,7 +140,7 @@ def test_the_filter_learns_secrets_and_forgets_the_oldest_of_very_many() -> None
     assert repr(secrets) == f"SecretFilter({SecretFilter.MAX_SECRETS} secrets)"
 
 
-def test_no_repr_holds_a_secret() -> None:
+def test_no_repr_holds_a_secret(tmp_path: Path) -> None:
     settings = {
         "openai_api_key": CANARY.replace("/", "-"),
         "headers": {"X-Token": "canary-2", "Cookie": "canary-3"},
@@ -145,7 +151,14 @@ def test_no_repr_holds_a_secret() -> None:
     endpoint = resolve(settings, {}, {})
     connection = ConnectionSettings(**settings)  # type: ignore[arg-type]  # a table of several types
     found = Found("api_key", "canary-6", 0, "`api_key` in settings")
-    for value in (endpoint, connection, found):
+    credential = Credential("token", "canary-7", "Microsoft Entra")
+    options = SessionOptions(settings=settings)
+    services = Services(AudioStorage(tmp_path), environ={"OPENAI_API_KEY": "canary-8"})
+    params = [
+        SessionStartParams(agent="a", settings=settings),
+        SessionSendAudioParams(session_id="s", audio=b"canary-9"),
+    ]
+    for value in (endpoint, connection, found, credential, options, services, params):
         for text in (repr(value), str(value), pretty_repr(value), f"{value}", mask(repr(value))):
             assert "canary" not in text
     assert {"canary-2", "canary-3", "canary-4", "canary-5"} <= set(endpoint.secrets)
