@@ -17,6 +17,8 @@ COMMANDS = {
     ),
     "demo": ("omnirt.demo.command", "a voice conversation with the daemon, offline"),
     "simulate": ("omnirt.loopback.command", "the simulated provider, for any realtime client"),
+    "history": ("omnirt.history.command", "lists, shows, exports and deletes stored conversations"),
+    "storage": ("omnirt.history.storage_command", "finds and repairs what a crash left in the storage"),
     "doctor": ("omnirt.doctor.command", "finds out what keeps a session from working"),
     "auth": ("omnirt.auth_command", "keys in the keyring of the operating system"),
     "schema": ("omnirt.schema_command", "prints, writes or checks the schemas"),

@@ -21,7 +21,7 @@ THIRD_PARTY = {
     "omnirt/protocol": {"msgspec"},
     "omnirt/errors.py": set(),
     "omnirt/client": {"msgspec", "anyio"},
-    "omnirt/storage": {"msgspec", "anyio", "platformdirs"},
+    "omnirt/storage": {"msgspec", "anyio", "platformdirs", "audioop"},
     "omnirt/rpc": {"msgspec", "anyio", "jsonrpcserver", "oslash"},
     "omnirt/stdio": {"anyio"},
 }
@@ -29,7 +29,7 @@ THIRD_PARTY = {
 # Where something may be written for a person to read: commands, never what runs inside `omnirt serve`.
 PRINTS = (
     *("omnirt/cli.py", "omnirt/schema_command.py", "omnirt/auth_command.py"),
-    *("omnirt/demo", "omnirt/doctor", "omnirt/loopback/command.py"),
+    *("omnirt/demo", "omnirt/doctor", "omnirt/history", "omnirt/loopback/command.py"),
 )
 
 

@@ -1,0 +1,84 @@
+"""The arguments of `omnirt history` and `omnirt storage`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def history_parser() -> argparse.ArgumentParser:
+    """Those of `omnirt history`; `args.command` says which of its commands."""
+    parser = argparse.ArgumentParser(
+        prog="omnirt history",
+        description="What is stored of conversations, whether or not a daemon runs.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
+
+    sub = _command(commands, "list", "Sessions, the newest first.")
+    sub.add_argument("--project", metavar="SLUG", help="of this project alone")
+    sub.add_argument("--agent", metavar="SLUG", help="with this agent alone")
+    sub.add_argument("--query", metavar="WORDS", help="in which all of these were said; wo* finds word")
+    sub.add_argument("--limit", metavar="N", type=_above_0(int), default=50, help="at most so many (50)")
+    sub.add_argument("--all", action="store_true", help="all of them")
+
+    sub = _command(commands, "show", "What was said in a session; what nobody heard is marked.")
+    sub.add_argument("session", metavar="SESSION")
+
+    sub = _command(commands, "export", "The conversation as a stereo WAV file, or one item of it.")
+    sub.add_argument("session", metavar="SESSION")
+    sub.add_argument("file", metavar="FILE", type=Path)
+    sub.add_argument("--item", metavar="ITEM", help="the audio of this item alone, in mono")
+    sub.add_argument("--overwrite", action="store_true", help="in place of a file that is there")
+
+    sub = _command(commands, "delete", "Deletes sessions, with their recordings, for good.")
+    sub.add_argument("session", metavar="SESSION", nargs="+")
+
+    sub = _command(commands, "prune", "Deletes sessions that are too old or take too much room, for good.")
+    sub.add_argument("--days", metavar="N", type=_above_0(float), help="those that ended longer ago")
+    sub.add_argument("--max-bytes", metavar="N", type=_above_0(int), help="the oldest, while all take more")
+    sub.add_argument("--dry-run", action="store_true", help="say which, and delete nothing")
+    sub.add_argument(
+        "--config", metavar="FILE", type=Path, default=_variable("OMNIRT_CONFIG"), help="as for serve"
+    )
+    return parser
+
+
+def storage_parser() -> argparse.ArgumentParser:
+    """Those of `omnirt storage`."""
+    parser = argparse.ArgumentParser(prog="omnirt storage", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
+    does = "Looks whether database and recordings fit together; sessions that are live are left alone."
+    sub = _command(commands, "verify", does)
+    sub.add_argument("--repair", action="store_true", help="put in order what can be; no word is deleted")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: str
+) -> argparse.ArgumentParser:
+    sub = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+    sub.add_argument("--json", action="store_true", help="for programs")
+    default = _variable("OMNIRT_DATA_DIR")
+    sub.add_argument("--data-dir", metavar="DIR", type=Path, default=default, help="as for serve")
+    return sub
+
+
+def _variable(name: str) -> Path | None:
+    text = os.environ.get(name, "")
+    return Path(text) if text else None
+
+
+def _above_0(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = 0
+        if not 0 < number < 2**63:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        return number
+
+    return convert

@@ -1,0 +1,168 @@
+"""`omnirt history`: lists, shows, exports and deletes what is stored of conversations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import UNSET
+
+from omnirt.errors import OmnirtError
+from omnirt.history import view
+from omnirt.history.arguments import history_parser
+from omnirt.protocol.stored_methods import (
+    MAX_GET_LIMIT,
+    MAX_LIST_LIMIT,
+    AudioExportParams,
+    HistoryGetParams,
+    HistoryGetResult,
+    HistoryListParams,
+    StoredSession,
+)
+from omnirt.providers.config import load_config
+from omnirt.storage.deleting import delete_session
+from omnirt.storage.export import export_audio
+from omnirt.storage.history import get_session, list_sessions
+from omnirt.storage.paths import default_config_dir, default_data_dir
+from omnirt.storage.patience import Patience
+from omnirt.storage.retention import Policy, prune
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs the command; 0 when it is done, 1 when it can't be, 2 for wrong arguments."""
+    args = history_parser().parse_args(argv)
+    try:
+        ACTS[args.command](args, (args.data_dir or default_data_dir()).absolute())
+    except OmnirtError as error:
+        sys.stderr.write(f"omnirt history: {view.clean(error.message)}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("omnirt history: interrupted\n")
+        return 130
+    return 0
+
+
+def _list(args: argparse.Namespace, data_dir: Path) -> None:
+    sessions: list[StoredSession] = []
+    cursor: str | None = None
+    while True:
+        left = MAX_LIST_LIMIT if args.all else args.limit - len(sessions)
+        params = HistoryListParams(
+            project_slug=args.project,
+            agent_slug=args.agent,
+            query=args.query,
+            limit=min(left, MAX_LIST_LIMIT),
+            cursor=cursor,
+        )
+        page = list_sessions(data_dir, params, Patience())
+        sessions += page.sessions
+        if page.next_cursor is UNSET or (not args.all and len(sessions) >= args.limit):
+            break
+        cursor = page.next_cursor
+    if args.json:
+        view.write_json({"sessions": sessions})
+        return
+    rows = [
+        (s.session_id, s.agent, s.project_slug, view.when(s.started_at), view.length(s.duration_ms), _end(s))
+        for s in sessions
+    ]
+    view.write_rows(("Session", "Agent", "Project", "Began", "Length", "End"), rows)
+
+
+def _end(session: StoredSession) -> str:
+    return "live" if session.ended_at is UNSET else str(session.reason or "ended")
+
+
+def _show(args: argparse.Namespace, data_dir: Path) -> None:
+    whole: HistoryGetResult | None = None
+    cursor: str | None = None
+    while True:
+        params = HistoryGetParams(session_id=args.session, limit=MAX_GET_LIMIT, cursor=cursor)
+        page = get_session(data_dir, params, Patience())
+        if whole is None:
+            whole = page
+        else:
+            whole.items += page.items
+            whole.audio += page.audio
+        if page.next_cursor is UNSET:
+            break
+        cursor = page.next_cursor
+    whole.next_cursor = UNSET
+    if args.json:
+        view.write_json(whole)
+    else:
+        view.write_transcript(whole.session, whole.items)
+
+
+def _export(args: argparse.Namespace, data_dir: Path) -> None:
+    params = AudioExportParams(
+        session_id=args.session,
+        path=str(args.file.absolute()),
+        item_id=args.item,
+        overwrite=args.overwrite,
+    )
+    with view.progress("Exporting") as advance:
+        result = export_audio(data_dir, params, Patience(), advance)
+    if args.json:
+        view.write_json(result)
+    else:
+        sides = "left you, right the agent" if result.channels == 2 else "mono"
+        sys.stdout.write(f"{result.path}: {view.length(result.duration_ms)}, {sides}\n")
+
+
+def _delete(args: argparse.Namespace, data_dir: Path) -> None:
+    deleted = []
+    for session_id in args.session:
+        result = delete_session(data_dir, session_id, Patience())
+        deleted.append(
+            {
+                "sessionId": session_id,
+                "deletedRows": result.deleted_rows,
+                "deletedFiles": result.deleted_files,
+            }
+        )
+        if not args.json:
+            sys.stdout.write(f"{view.clean(session_id)}: {result.deleted_files} files deleted\n")
+    if args.json:
+        view.write_json({"deleted": deleted})
+
+
+def _prune(args: argparse.Namespace, data_dir: Path) -> None:
+    policy = Policy(args.days, args.max_bytes)
+    if policy.keeps_all:
+        config = load_config(args.config, default_config_dir())
+        policy = Policy(config.retention_days, config.max_bytes)
+    with view.progress("Deleting") as advance:
+        pruned = prune(data_dir, policy, Patience(), dry_run=args.dry_run, progress=advance)
+    if args.json:
+        view.write_json(
+            {
+                "sessions": pruned.sessions,
+                "deletedRows": pruned.rows,
+                "deletedFiles": pruned.files,
+                "bytes": pruned.bytes,
+                "dryRun": args.dry_run,
+            }
+        )
+        return
+    sys.stdout.writelines(f"{view.clean(session_id)}\n" for session_id in pruned.sessions)
+    if policy.keeps_all:
+        sys.stderr.write(
+            "omnirt history: everything is kept; say --days or --max-bytes, or put retention_days or "
+            "max_bytes into the configuration file.\n"
+        )
+    else:
+        done = "would be" if args.dry_run else "were"
+        megabytes = pruned.bytes / 1e6
+        sys.stderr.write(f"{len(pruned.sessions)} sessions {done} deleted, {megabytes:.1f} MB of audio.\n")
+
+
+ACTS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
+    "list": _list,
+    "show": _show,
+    "export": _export,
+    "delete": _delete,
+    "prune": _prune,
+}
