@@ -126,6 +126,14 @@ class Methods(abc.ABC):
         """Ends a session."""
         return await self.request("session.stop", params, m.SessionStopResult)
 
+    async def agent_list(self) -> m.AgentListResult:
+        """The agents that can be started by name."""
+        return await self.request("agent.list", m.NoParams(), m.AgentListResult)
+
+    async def agent_validate(self, params: m.AgentValidateParams) -> m.AgentValidateResult:
+        """All that would keep an agent from being started."""
+        return await self.request("agent.validate", params, m.AgentValidateResult, timeout_s=LONG_TIMEOUT_S)
+
     async def history_list(self, params: m.HistoryListParams) -> m.HistoryListResult:
         """Stored sessions, the newest first."""
         return await self.request("history.list", params, m.HistoryListResult)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from omnirt.methods import history, server, sessions
+from omnirt.methods import agents, history, server, sessions
 
 HANDLERS: dict[str, Callable[..., object]] = {
     "shutdown": server.shutdown,
@@ -23,6 +23,8 @@ HANDLERS: dict[str, Callable[..., object]] = {
     "session.get": sessions.get,
     "session.list": sessions.list_,
     "session.stop": sessions.stop,
+    "agent.list": agents.list_,
+    "agent.validate": agents.validate,
     "history.list": history.list_,
     "history.get": history.get,
     "history.delete": history.delete,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omnirt.methods.app import Host
@@ -27,7 +26,9 @@ def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str
     secrets = SecretFilter(environment_secrets(environ))
     for handler in logging.getLogger().handlers:
         handler.addFilter(secrets)
-    folders: list[Path] = [default_config_dir() / "agents"] if settings.agents is None else [settings.agents]
+    folders = [default_config_dir() / "agents"]
+    if settings.agents is not None:
+        folders.insert(0, settings.agents)
     storage = AudioStorage(settings.data_dir)
 
     def policy() -> Policy:
@@ -39,10 +40,11 @@ def make_registry(settings: ServeSettings, host: Host, environ: Mapping[str, str
     services = Services(
         storage=storage,
         keeper=Keeper(storage.archive, policy),
-        library=AgentLibrary(folders),
+        library=AgentLibrary(folders, allow_code=not settings.no_code),
         config=lambda: load_config(settings.config, default_config_dir()),
         environ=environ,
         learn_secrets=secrets.add,
+        tell_user=host.log_message,
         call_host=host.call,
         answers_tools=lambda: host.answers_tools,
         answers_approvals=lambda: host.answers_approvals,

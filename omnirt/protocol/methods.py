@@ -6,6 +6,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from omnirt.protocol.agent_methods import (
+    AgentEntry as AgentEntry,
+    AgentListResult as AgentListResult,
+    AgentProblem as AgentProblem,
+    AgentValidateParams as AgentValidateParams,
+    AgentValidateResult as AgentValidateResult,
+)
 from omnirt.protocol.lifecycle import (
     CancelParams as CancelParams,
     ClientInfo as ClientInfo,
@@ -137,6 +144,15 @@ METHODS: dict[str, MethodSpec] = {
     "session.get": MethodSpec(SessionParams, SessionInfo, "One live session.", notification=False),
     "session.list": MethodSpec(NoParams, SessionListResult, "All live sessions.", notification=False),
     "session.stop": MethodSpec(SessionStopParams, SessionStopResult, "Ends a session.", cancellable=False),
+    "agent.list": MethodSpec(
+        NoParams, AgentListResult, "The agents that can be started by name.", notification=False
+    ),
+    "agent.validate": MethodSpec(
+        AgentValidateParams,
+        AgentValidateResult,
+        "All that would keep an agent from being started.",
+        notification=False,
+    ),
     "history.list": MethodSpec(
         HistoryListParams, HistoryListResult, "Stored sessions, the newest first.", notification=False
     ),

@@ -66,7 +66,7 @@ class AgentLibrary:
 
     def __init__(self, dirs: Iterable[Path], *, allow_code: bool = True) -> None:
         self.allow_code = allow_code
-        self._dirs = [Path(folder) for folder in dirs]
+        self._dirs = [Path(folder).absolute() for folder in dirs]
         self._entries: dict[Path, _Entry] = {}
 
     def resolve(self, agent: Agent) -> Located:

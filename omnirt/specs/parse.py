@@ -16,7 +16,7 @@ from omnirt.specs.documents import plain
 from omnirt.specs.guardrails import compile_pattern
 from omnirt.specs.problems import Place, convert, unknown_member
 from omnirt.specs.realtime import HINTS, flatten
-from omnirt.specs.realtime_settings import RealtimeSettings, member_names
+from omnirt.specs.realtime_settings import RealtimeSettings
 from omnirt.specs.spec import AgentName, AgentSpec
 from omnirt.specs.tools import check_parameters
 
@@ -97,7 +97,7 @@ class _Reader:
                 break
             here = place.at(name)
             if name not in hints:
-                problems.append(unknown_member(name, place, _HINTS, _names()))
+                problems.append(unknown_member(name, place, _HINTS, hints))
                 continue
             found, made = self._member(name, value, hints[name], here)
             problems += found
@@ -219,7 +219,7 @@ def _misfits(value: object, type_: Any, place: Place) -> Problems:
             if name in hints:
                 problems += _misfits(member, hints[name], place.at(name))
             elif name != config.tag_field:
-                problems.append(unknown_member(name, place, _HINTS, _names()))
+                problems.append(unknown_member(name, place, _HINTS, hints))
         required = (field.name for field in msgspec.structs.fields(struct) if field.required)
         problems += [_missing(name, place) for name in required if name not in value]
     elif lists and isinstance(value, list):
@@ -228,7 +228,7 @@ def _misfits(value: object, type_: Any, place: Place) -> Problems:
             if len(problems) >= MAX_PROBLEMS:
                 break
             problems += _misfits(member, element, place.at(index))
-    return problems or _raised(lambda: convert(value, type_, place, hints=_HINTS, names=_names()))
+    return problems or _raised(lambda: convert(value, type_, place, hints=_HINTS, names=()))
 
 
 def _struct_for(value: object, options: list[Any]) -> type[Struct] | None:
@@ -254,12 +254,6 @@ def _options(type_: Any) -> list[Any]:
 
 def _hints(struct: type[Struct]) -> dict[str, Any]:
     return typing.get_type_hints(struct, include_extras=True)
-
-
-def _names() -> frozenset[str]:
-    """Every member name, for "did you mean"."""
-    structs = (AgentSpec, parts.Tool, parts.StdioServer, parts.HttpServer, parts.McpConfig, parts.Guardrail)
-    return member_names().union(*(struct.__struct_fields__ for struct in structs))
 
 
 def _missing(name: str, place: Place) -> OmnirtError:

@@ -60,6 +60,11 @@ class Place(msgspec.Struct, frozen=True):
         return error
 
 
+def problem_text(error: OmnirtError) -> str:
+    """What is wrong, without the place that `Place.problem` puts behind it."""
+    return error.message.removesuffix(f" (at {error.facts['path']}).")
+
+
 def convert(
     value: object, type_: type[T], place: Place, *, hints: Mapping[str, str], names: Collection[str]
 ) -> T:
