@@ -81,8 +81,8 @@ check: lint .coverage ## Lint, types, import contracts, spelling, schema drift, 
 schemas: $(VENV)/.dev ## Write schemas/ from the tables in omnirt/protocol
 	@$(BIN)/omnirt schema --write schemas
 
-bench: $(VENV)/.dev ## Print latencies and costs as ratios to a bare pipe and to the bare SDK
-	@$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.dev ## Measure costs and latencies beside their floors, into docs/BENCHMARKS.md (BENCH=latency to choose)
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 build: $(VENV)/.dev ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

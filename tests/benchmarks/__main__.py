@@ -1,27 +1,45 @@
-"""`make bench`: every benchmark, one table."""
+"""`make bench`: every benchmark side by side with its floors; writes docs/BENCHMARKS.md."""
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import interrupt, latency, startup
+from tests.benchmarks import (
+    capacity,
+    dispatch,
+    flood,
+    interrupt,
+    memory,
+    realtime,
+    report,
+    stalls,
+    startup,
+)
 from tests.benchmarks.table import Row, render
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "Start-up": startup.rows,
+    "Dispatch": dispatch.rows,
+    "Flood": flood.rows,
+    "Cost at real time": realtime.cost_rows,
+    "Latency": realtime.latency_rows,
     "Interrupt": interrupt.rows,
-    "Added latency, one session, a chunk each way every 20 ms": latency.rows,
+    "Stalls": stalls.rows,
+    "Memory": memory.rows,
+    "Capacity": capacity.rows,
 }
 
 
 def main(wanted: list[str]) -> None:
     """Run those whose title has one of the words, or all."""
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    state = report.machine()
+    print(state)
     for title, rows in BENCHMARKS.items():
         if not wanted or any(word.lower() in title.lower() for word in wanted):
-            print(f"\n{title}\n{render(rows())}", flush=True)
+            table = render(rows())
+            print(f"\n{title}\n{table}", flush=True)
+            report.write({title: table}, state)
 
 
 if __name__ == "__main__":

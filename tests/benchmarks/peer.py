@@ -1,88 +1,107 @@
-"""The provider's end of the latency benchmarks, in a process of its own.
+"""The provider's end of the benchmarks, in a process of its own.
 
-Speaks just enough of the realtime protocol to keep a client content. Every chunk of audio starts with the
-time it was made (nanoseconds of the system's monotonic clock, which all processes share), so that either end
-can tell how long it was on its way. Prints its port first; at the end of a connection a line of JSON with the
-latencies of what it received.
+Speaks just enough of the realtime protocol to keep a client content. Prints its port first; for each
+connection, when it has received `expect` chunks of audio, a line of JSON with their ages in µs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
-import struct
 import sys
-import time
+from contextlib import suppress
+from typing import NamedTuple
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
-CHUNK_BYTES = 4800
-INTERVAL_S = 0.02
-STAMP = struct.Struct("<q")
+from tests.benchmarks.audio import DELTA_BYTES, Ages, stamp, tail
 
-
-def stamped() -> bytes:
-    """A chunk of audio that carries the time of its making."""
-    return STAMP.pack(time.monotonic_ns()).ljust(CHUNK_BYTES, b"\0")
+_AUDIO = {"input": {"turn_detection": None}, "output": {"format": {"type": "audio/pcm", "rate": 24000}}}
+_SESSION = {"type": "realtime", "object": "realtime.session", "id": "sess_1", "model": "gpt-realtime"}
+_TAIL = tail(DELTA_BYTES).decode()
 
 
-def age_us(chunk: bytes) -> float:
-    """How old a stamped chunk is, in µs."""
-    made: int = STAMP.unpack_from(chunk)[0]
-    return (time.monotonic_ns() - made) / 1000
+class Part(NamedTuple):
+    """What the provider does: chunks to expect on each connection, deltas of each response, their pace."""
+
+    expect: int = 0
+    deltas: int = 0
+    interval_s: float = 0.1
+    compression: str | None = None
 
 
-async def speak(connection: ServerConnection, count: int) -> None:
-    """One response of `count` audio deltas at a steady rate."""
-    await send(connection, "response.created", response={"id": "resp_1", "object": "realtime.response"})
-    for _ in range(count):
-        await asyncio.sleep(INTERVAL_S)
-        part = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
-        await send(
-            connection, "response.output_audio.delta", delta=base64.b64encode(stamped()).decode(), **part
-        )
-    await send(
-        connection,
-        "response.done",
-        response={"id": "resp_1", "object": "realtime.response", "status": "completed"},
-    )
+async def speak(connection: ServerConnection, part: Part, response: int) -> None:
+    """One response, its deltas at a steady rate (or as fast as they go)."""
+    loop = asyncio.get_running_loop()
+    response_id, item_id = f"resp_{response}", f"item_{response}"
+    await send(connection, "response.created", response={"id": response_id, "object": "realtime.response"})
+    head = json.dumps(
+        {
+            "type": "response.output_audio.delta",
+            "event_id": "event_1",
+            "response_id": response_id,
+            "item_id": item_id,
+            "output_index": 0,
+            "content_index": 0,
+        }
+    )[:-1]
+    due = loop.time()
+    for number in range(part.deltas):
+        if part.interval_s:
+            due += part.interval_s
+            await asyncio.sleep(due - loop.time())
+        await connection.send(f'{head},"delta":"{stamp(number).decode()}{_TAIL}"}}')
+    done = {"id": response_id, "object": "realtime.response", "status": "completed"}
+    await send(connection, "response.done", response=done)
 
 
 async def send(connection: ServerConnection, kind: str, **members: object) -> None:
     """One event."""
-    await connection.send(json.dumps({"type": kind, "event_id": f"event_{time.monotonic_ns()}", **members}))
+    await connection.send(json.dumps({"type": kind, "event_id": "event_1", **members}))
 
 
-async def converse(connection: ServerConnection) -> None:
+async def converse(connection: ServerConnection, part: Part) -> None:
     """One connection."""
-    received: list[float] = []
-    session = {"type": "realtime", "object": "realtime.session", "id": "sess_1", "model": "gpt-realtime"}
-    audio = {"input": {"turn_detection": None}, "output": {"format": {"type": "audio/pcm", "rate": 24000}}}
-    await send(connection, "session.created", session={**session, "audio": audio})
-    speaking: asyncio.Task[None] | None = None
+    await send(connection, "session.created", session={**_SESSION, "audio": _AUDIO})
+    with suppress(ConnectionClosed):
+        await listen(connection, part)
+
+
+async def listen(connection: ServerConnection, part: Part) -> None:
+    """Until the client closes."""
+    ages = Ages()
+    responses = 0
+    speaking: set[asyncio.Task[None]] = set()
     async for message in connection:
-        event = json.loads(message)
-        if event["type"] == "input_audio_buffer.append":
-            received.append(age_us(base64.b64decode(event["audio"])))
-        elif event["type"] == "session.update":
-            await send(connection, "session.updated", session={**session, "audio": audio})
-        elif event["type"] == "response.create":
-            speaking = asyncio.create_task(speak(connection, int(os.environ["BENCH_DELTAS"])))
-    if speaking is not None:
-        speaking.cancel()
-    sys.stdout.write(json.dumps(received) + "\n")
-    sys.stdout.flush()
+        text = message.encode() if isinstance(message, str) else message
+        if b"input_audio_buffer.append" in text:
+            ages.add(text, text.index(b'"', text.index(b'"audio":') + 8) + 1)
+            if len(ages.us) == part.expect:
+                sys.stdout.write(json.dumps({"up": ages.us, "in_order": ages.in_order}) + "\n")
+                sys.stdout.flush()
+        elif b"session.update" in text:
+            await send(connection, "session.updated", session={**_SESSION, "audio": _AUDIO})
+        elif b"response.create" in text:
+            responses += 1
+            speaking.add(asyncio.create_task(speak(connection, part, responses)))
+    for task in speaking:
+        task.cancel()
 
 
-async def main() -> None:
+async def main(part: Part) -> None:
     """Serve until stdin ends."""
-    async with serve(converse, "127.0.0.1", 0, compression=None, max_size=None) as server:
-        sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    async with serve(
+        lambda connection: converse(connection, part),
+        "127.0.0.1",
+        0,
+        compression="deflate" if part.compression else None,
+        max_size=None,
+    ) as server:
+        sys.stdout.write(f"port {server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Part(**json.loads(sys.argv[1]))))

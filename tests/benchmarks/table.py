@@ -1,4 +1,4 @@
-"""Figures of a benchmark: medians, percentiles, and the table they are printed in."""
+"""Figures of a benchmark: medians with their spread, ratios within one run, and whether a target is met."""
 
 from __future__ import annotations
 
@@ -8,11 +8,31 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line: what was measured, the figure, and its ratio or target."""
+    """One line: what was measured, the figure, its ratio to a floor, the target, and whether it is met."""
 
     what: str
     figure: str
-    against: str
+    ratio: str = ""
+    target: str = ""
+    met: bool | None = None
+
+
+HEAD = Row("what", "figure", "ratio", "target")
+
+
+class Target(NamedTuple):
+    """What a figure or ratio must not exceed (or, with `at_least`, not fall below)."""
+
+    limit: float
+    unit: str = "×"
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        """Whether `value` meets it."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.limit:g}{_space(self.unit)}"
 
 
 def median(values: Sequence[float]) -> float:
@@ -26,15 +46,56 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Least and greatest of the rounds."""
-    return f"{min(values):.0f}–{max(values):.0f}"
+def figure(values: Sequence[float], unit: str) -> str:
+    """The median of the rounds, with least and greatest."""
+    spread = f" ({short(min(values))}–{short(max(values))})" if len(values) > 1 else ""
+    return f"{short(median(values))}{_space(unit)}{spread}"
+
+
+def plain(what: str, values: Sequence[float], unit: str, target: Target | None = None) -> Row:
+    """A figure by itself, against a target in its own unit."""
+    met = None if target is None else target.met(median(values))
+    return Row(what, figure(values, unit), "", "" if target is None else str(target), met)
+
+
+def against(
+    what: str,
+    values: Sequence[float],
+    unit: str,
+    floor: Sequence[float],
+    name: str,
+    target: Target | None = None,
+) -> Row:
+    """A figure and its ratio to a floor, round by round, as both met the same noise in one round.
+
+    A target of `at_least` is about how many times less than the floor it is.
+    """
+    turned = target is not None and target.at_least
+    pairs = zip(values, floor, strict=True)
+    ratios = [low / value if turned else value / low for value, low in pairs]
+    met = None if target is None else target.met(median(ratios))
+    told = f"{figure(ratios, '×')} {'less than ' if turned else ''}{name}"
+    return Row(what, figure(values, unit), told, "" if target is None else str(target), met)
+
+
+def short(value: float) -> str:
+    """Three figures that count."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
+def verdict(row: Row) -> str:
+    """The last cell."""
+    return "" if row.met is None else "met" if row.met else "**missed**"
 
 
 def render(rows: Iterable[Row]) -> str:
-    """The rows under each other, in columns."""
-    lines = [tuple(row) for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(2)]
-    return "\n".join(
-        f"{what:<{widths[0]}}  {figure:<{widths[1]}}  {against}" for what, figure, against in lines
-    )
+    """A Markdown table that is also readable as it stands."""
+    lines = [(*HEAD[:4], ""), *((*row[:4], verdict(row)) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    told = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines]
+    return "\n".join([told[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *told[1:]])
+
+
+def _space(unit: str) -> str:
+    return unit if unit in ("×", "%") else f" {unit}"

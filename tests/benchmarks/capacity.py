@@ -1,0 +1,43 @@
+"""How many sessions one core carries at the pace of speech before p99 latency passes 20 ms, as a curve."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.benchmarks import load, ways
+from tests.benchmarks.load import Load
+from tests.benchmarks.table import Row, Target, percentile, short
+
+SECONDS = 5.0
+STEPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 128)
+LIMIT_MS = 20.0
+SHARE = Target(70, "%", at_least=True)
+
+
+def p99_ms(found: Load) -> float:
+    """The slower direction's."""
+    return max(percentile(found.up, 99), percentile(found.down, 99)) / 1000
+
+
+def rows() -> list[Row]:
+    """Up the steps until two in a row are too slow."""
+    curve: list[Row] = []
+    carried, cheapest, slow = 0, 100.0, 0
+    for sessions in STEPS:
+        try:
+            found = asyncio.run(load.through(ways.daemon, sessions, SECONDS))
+        except TimeoutError:
+            curve.append(Row(f"{sessions} sessions", "not in time"))
+            break
+        late = p99_ms(found)
+        used = f"{short(found.cpu)} % a session, {short(found.cpu * sessions)} % in all"
+        curve.append(Row(f"{sessions} sessions", f"p99 {short(late)} ms", used))
+        slow = slow + 1 if late > LIMIT_MS else 0
+        carried = carried if slow else sessions
+        cheapest = min(cheapest, found.cpu)
+        if slow == 2:
+            break
+    allowed = 100 / cheapest
+    share = carried / allowed * 100
+    told = f"{short(share)}% of the {short(allowed)} that the CPU allows"
+    return [*curve, Row("sessions on one core", str(carried), told, str(SHARE), SHARE.met(share))]

@@ -1,0 +1,93 @@
+"""Conversations at the pace of speech through one way: what they cost, and how long audio is on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
+
+from tests.benchmarks import ways
+from tests.benchmarks.audio import Ages
+from tests.benchmarks.child import LIMIT_S, LOAD_CORE, TESTED_CORE, Child, pin
+from tests.benchmarks.pace import INTERVAL_S, paced
+from tests.benchmarks.peer import Part
+
+DELTA_S = 0.1
+Open = Callable[[str, int], AbstractAsyncContextManager[ways.Way]]
+
+
+class Load(NamedTuple):
+    """What one round found.
+
+    Attributes:
+        cpu: Percent of one core, per session.
+        up, down: Ages of the chunks in µs, at the provider's and at the host's end.
+        in_order: Whether none overtook another.
+    """
+
+    cpu: float
+    up: list[float]
+    down: list[float]
+    in_order: bool
+
+
+def part_of(seconds: float) -> Part:
+    """What the provider does in so much time."""
+    return Part(expect=round(seconds / INTERVAL_S), deltas=round(seconds / DELTA_S), interval_s=DELTA_S)
+
+
+async def through(open_way: Open, sessions: int, seconds: float) -> Load:
+    """One round through pipes."""
+    pin(LOAD_CORE)
+    part = part_of(seconds)
+    async with ways.peer(part) as (url, provider), open_way(url, sessions) as way:
+        ages = [Ages() for _ in range(sessions)]
+        over = asyncio.Event()
+
+        def heard(line: bytes) -> None:
+            found = way.delta(line)
+            if found is not None:
+                ages[found[0]].add(line, found[1])
+                if all(len(one.us) == part.deltas for one in ages):
+                    over.set()
+
+        async def begin(session: int) -> None:
+            way.child.send(way.ask(session))
+
+        async def chunk(session: int, number: int) -> None:
+            way.child.send(way.append(session, number))
+
+        way.child.on_line = heard
+        before = way.child.cpu_s
+        await paced(sessions, part.expect, begin, chunk)
+        await asyncio.wait_for(over.wait(), LIMIT_S)
+        up, up_in_order = await reports(provider, sessions)
+        cpu = (way.child.cpu_s - before) / sessions / seconds * 100
+        down = [age for one in ages for age in one.us]
+        return Load(cpu, up, down, up_in_order and all(one.in_order for one in ages))
+
+
+async def sdk_alone(sessions: int, seconds: float) -> Load:
+    """One round of the SDK by itself, which has the audio in its own process."""
+    pin(LOAD_CORE)
+    part = part_of(seconds)
+    async with ways.peer(part) as (url, provider):
+        counts = [str(count) for count in (sessions, part.expect, part.deltas)]
+        child = await Child.spawn("-m", "tests.benchmarks.sdk_alone", url, *counts, core=TESTED_CORE)
+        await child.until(b"ready")
+        before = child.cpu_s
+        child.send(b"")
+        found: dict[str, Any] = json.loads(await child.until(b'"down"'))
+        up, in_order = await reports(provider, sessions)
+        cpu = (child.cpu_s - before) / sessions / seconds * 100
+        child.send(b"")
+        await child.close()
+        return Load(cpu, up, found["down"], in_order and found["in_order"])
+
+
+async def reports(provider: Child, sessions: int) -> tuple[list[float], bool]:
+    """The ages of what the provider received, and whether it came in order."""
+    told = [json.loads(await provider.until(b'"up"')) for _ in range(sessions)]
+    return [age for one in told for age in one["up"]], all(one["in_order"] for one in told)

@@ -1,0 +1,27 @@
+"""The pace of speech: a chunk every 20 ms for each session, the sessions spread over that time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+INTERVAL_S = 0.02
+
+
+async def paced(
+    sessions: int,
+    chunks: int,
+    begin: Callable[[int], Awaitable[None]],
+    chunk: Callable[[int, int], Awaitable[None]],
+) -> None:
+    """Calls `begin(session)` and then `chunk(session, number)` for each session when it is due."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(chunks):
+        for index in range(sessions):
+            due = began + (number + index / sessions) * INTERVAL_S
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            if not number:
+                await begin(index)
+            await chunk(index, number)
