@@ -76,6 +76,11 @@ class Expected:
         """Whether this line is about the message's stream."""
         return stream_of(self.parts[0].pattern, names) == stream_of(message, names)
 
+    def wants(self, message: Json, names: Names) -> bool:
+        """Whether it would take the message."""
+        open_parts = (part for part in self.parts if part.most is None or part.count < part.most)
+        return any(fits(part.pattern, message, dict(names)) for part in open_parts)
+
     def take(self, message: Json, names: Names) -> bool:
         """Takes the message, or gives way to the next line of its stream.
 

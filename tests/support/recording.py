@@ -95,6 +95,7 @@ async def record(transcript: Transcript) -> list[dict[str, Json]]:
     ignored: list[Json] = [*sorted(transcript.ignore)]
     lines += [{"args": args}] if args else []
     lines += [{"ignore": ignored}] if ignored else []
+    lines += [{"anywhere": pattern} for pattern in transcript.anywhere]
     modes: list[Json] = [*transcript.play]
     framings: list[Json] = [*transcript.framings]
     lines += [{"play": modes}] if transcript.play != MODES else []
@@ -164,6 +165,8 @@ class Recorder:
     def _write(self, message: Json) -> None:
         pattern = self._generaliser.pattern(message)
         if isinstance(message, dict) and message.get("method") in self._transcript.ignore:
+            return
+        if any(fits(anywhere, message, {}) for anywhere in self._transcript.anywhere):
             return
         if not _is_repeated(message):
             self._lines.append({"dir": "daemon", "msg": pattern})

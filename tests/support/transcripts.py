@@ -13,7 +13,7 @@ from typing import Literal
 
 from tests.support.checker import check
 from tests.support.expectations import Expected, Mismatch, Order
-from tests.support.patterns import Json, Names, fill, refers_back
+from tests.support.patterns import Json, Names, fill, fits, refers_back
 from tests.support.raw_daemon import Daemon, Framing
 
 Mode = Literal["interactive", "bytes", "whole"]
@@ -49,6 +49,7 @@ class Transcript:
     lines: list[HostLine | Stall | Expected] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     ignore: set[str] = field(default_factory=set)
+    anywhere: list[Json] = field(default_factory=list)
     play: tuple[Mode, ...] = MODES
     framings: tuple[Framing, ...] = FRAMINGS
     args: list[str] = field(default_factory=list)
@@ -93,6 +94,8 @@ def load(path: Path) -> Transcript:
                 transcript.comments.append(comment)
             case {"ignore": names}:
                 transcript.ignore |= set(names)
+            case {"anywhere": pattern}:
+                transcript.anywhere.append(pattern)
             case {"play": modes}:
                 transcript.play = tuple(modes)
             case {"framings": framings}:
@@ -205,13 +208,26 @@ class Player:
 
     def _take(self, message: Json) -> None:
         self._seen.append(message)
-        if self._order.received(message):
+        if self._order.received(message) or self._is_anywhere(message):
             return
         for expected in self._expected:
             concerned = not expected.done and expected.concerns(message, self._names)
             if concerned and expected.take(message, self._names):
                 return
         raise Mismatch(f"not expected (any more): {json.dumps(message)[:400]}")
+
+
+    def _is_anywhere(self, message: Json) -> bool:
+        """Whether it may come whenever it likes, and is none that a line waits for."""
+        if not any(fits(pattern, message, dict(self._names)) for pattern in self._transcript.anywhere):
+            return False
+        for expected in self._expected:
+            if not expected.done and expected.concerns(message, self._names):
+                if expected.wants(message, self._names):
+                    return False
+                if not expected.satisfied:
+                    return True
+        return True
 
 
 async def play(transcript: Transcript, mode: Mode, framing: Framing) -> None:
