@@ -49,6 +49,7 @@ class Checker:
         failed: Told once of each guardrail that fails.
         loop: Runs Python guardrails.
         sdk_agent: The SDK's agent of a name, for guardrails of the SDK's own form.
+        limit_s: How long a Python guardrail may take.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Checker:
         failed: Callable[[OmnirtError], None],
         loop: ToolLoop,
         sdk_agent: Callable[[str], object],
+        limit_s: float = CALL_S,
     ) -> None:
         self._judged = judged
         self._failed = failed
         self._loop = loop
         self._sdk_agent = sdk_agent
+        self._limit_s = limit_s
         # Bounded by the answers that run at once: each has one check at a time.
         self._waiting: asyncio.Queue[GuardrailCheck] = asyncio.Queue()
         self._told: set[str] = set()
@@ -111,10 +114,10 @@ class Checker:
         if len(calls) >= MAX_CALLS:
             return Finding(failure="it hangs")
         try:
-            async with asyncio.timeout(CALL_S):
+            async with asyncio.timeout(self._limit_s):
                 return finding_of(await self._loop.run(lambda: _called(entry, members, calls)))
         except TimeoutError:
-            return Finding(failure=f"it did not answer within {CALL_S:g} s")
+            return Finding(failure=f"it did not answer within {self._limit_s:g} s")
         except BusyError as error:
             return Finding(failure=str(error))
         except Exception as error:  # noqa: BLE001 - whatever the code raises
