@@ -24,6 +24,8 @@ T = TypeVar("T")
 # A disk that has not answered by then is not going to.
 START_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
+# Readers wait no longer for audio that waits for the disk.
+SETTLE_S = 0.2
 
 
 class AudioStorage:
@@ -140,6 +142,11 @@ class AudioStorage:
         """
         if self._opened is not None and not self._closed:
             await _bounded(self._opened[1].call(lambda: None), CLOSE_TIMEOUT_S)
+
+    async def settle(self) -> None:
+        """Let what was handed over reach the disk before somebody reads; a slow disk is not waited for."""
+        if self._opened is not None and not self._closed:
+            await asyncio.wait([self._opened[1].call(lambda: None)], timeout=SETTLE_S)
 
     async def close(self) -> None:
         """Make everything final and end the thread; runs that go on are let go of. Takes 5 s at most."""
