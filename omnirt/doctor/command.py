@@ -95,6 +95,9 @@ async def _endpoint(findings: Findings, config: ConnectionSettings, *, offline: 
     async with AsyncExitStack() as stack:
         if endpoint.provider == "simulator":
             endpoint = await _simulated(endpoint, stack)
+        elif not endpoint.url:
+            findings.add("connection", "skipped", "sessions open this provider by themselves")
+            return
         await probe(endpoint, findings)
 
 

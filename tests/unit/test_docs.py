@@ -26,7 +26,8 @@ from tests.support.documents import PAGES, ROOT, Block
 PROTOCOL = ROOT / "docs" / "PROTOCOL.md"
 ROWS = documents.rows(PROTOCOL)
 TABLES = {**METHODS, **EVENTS, **CALLS}
-RUN = {("text", "exchange"), ("python", ""), ("python", "schemas"), ("sh", "piped")}
+RUN = {("text", "exchange"), ("python", ""), ("python", "schemas"), ("sh", "piped"), ("sh", "run")}
+RUN |= {("toml", "endpoint"), ("text", "request")}  # by tests/e2e/test_endpoints_page.py
 CHECKED = {("yaml", "agent"), ("json", ""), ("yaml", ""), ("sh", ""), ("sh", "install")}
 SHOWN = {("text", ""), ("js", "")}  # pictures, and JavaScript for a library that is not ours
 
