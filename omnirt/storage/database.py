@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from omnirt.errors import OmnirtError
-from omnirt.storage.migrations import MIGRATIONS
+from omnirt.storage.migrations import MIGRATIONS as MIGRATIONS
 from omnirt.storage.paths import create_private, make_private_dir
 
 if TYPE_CHECKING:

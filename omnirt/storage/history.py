@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import Annotated, Any, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import UNSET
@@ -65,6 +65,10 @@ _AUDIO = """SELECT runs.started_at, run_id, at_ms, id, path, side, item_id, cont
     ORDER BY runs.started_at, run_id, at_ms, id LIMIT ?9"""
 
 
+# What SQLite takes for one.
+_Number = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
+
+
 class _ListKey(msgspec.Struct, array_like=True, frozen=True):
     """The last session of a page."""
 
@@ -75,8 +79,11 @@ class _ListKey(msgspec.Struct, array_like=True, frozen=True):
 class _PageKey(msgspec.Struct, array_like=True, frozen=True):
     """The last item (start and id of its run, position) and file (the same, time, row) of a page."""
 
-    item: tuple[str, str, int] = ("", "", -1)
-    file: tuple[str, str, int, int] = ("", "", -1, -1)
+    item: tuple[str, str, _Number]
+    file: tuple[str, str, _Number, _Number]
+
+
+_BEFORE_ALL = _PageKey(("", "", -1), ("", "", -1, -1))
 
 
 def list_sessions(data_dir: Path, params: HistoryListParams, patience: Patience) -> HistoryListResult:
@@ -116,7 +123,7 @@ def get_session(data_dir: Path, params: HistoryGetParams, patience: Patience) ->
     Raises:
         OmnirtError: `not_found`; `invalid_params` for a cursor that is none, `storage_failed`, `timed_out`.
     """
-    key = key_of(params.cursor, _PageKey) or _PageKey()
+    key = key_of(params.cursor, _PageKey) or _BEFORE_ALL
     with reading(data_dir, patience) as connection:
         session = find_session(connection, params.session_id)
         limit = params.limit or GET_LIMIT
