@@ -10,7 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 import anyio
 
@@ -35,10 +35,8 @@ class Finding:
     failure: str = ""
 
 
-class Judged(Protocol):
-    """Takes a verdict: the names of the guardrails that tripped, and why in words."""
-
-    def __call__(self, check: GuardrailCheck, tripped: Sequence[str], message: str) -> None: ...
+Judged: TypeAlias = Callable[[GuardrailCheck, Sequence[str], str], None]
+"""Takes a verdict: the names of the guardrails that tripped, and why in words."""
 
 
 class Checker:

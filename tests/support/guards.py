@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 release = threading.Event()
 """Set at the end of a test: what hangs goes on."""
+entered = threading.Event()
+"""Set when `hangs` was called."""
 hanging: list[str] = []
 """The texts that `hangs` was called with."""
 
@@ -55,6 +57,7 @@ def nonsense(_text: str) -> object:
 def hangs(text: str) -> bool:
     """Does not come back before the test says so."""
     hanging.append(text)
+    entered.set()
     release.wait(30)
     return False
 

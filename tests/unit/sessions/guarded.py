@@ -9,7 +9,6 @@ from typing import Any
 from omnirt.protocol import events as ev
 from omnirt.sessions.guard_checks import in_words
 from omnirt.sessions.guardrails import Gate
-from omnirt.sessions.outputs import GuardrailCheck, Interruption, PartHeard, Upward
 from omnirt.sessions.reading import content_index, text_id
 from omnirt.specs.guardrails import Guardrails, make_guardrails, search_all
 from omnirt.specs.parse import parse_spec
@@ -30,12 +29,12 @@ def guards(**members: Any) -> Guardrails:
 class GuardedTalk(Talk):
     """A `Talk` whose agent has guardrails.
 
-    Attributes:
-        waiting: Checks that were asked for and not done; done at once unless `slow`.
+    Args:
+        slow: Checks are done when the test says so, by `judge`; else at once.
+        members: More of the agent's spec.
     """
 
     def __init__(self, *, slow: bool = False, **members: Any) -> None:
-        self.waiting: list[GuardrailCheck] = []
         self.slow = slow
         super().__init__()
         self.guards: Guardrails | None = guards(**members)
@@ -44,26 +43,14 @@ class GuardedTalk(Talk):
 
     def collect(self) -> None:
         """Carry out what there is; checks are done."""
-        for output in self.core.take():
-            match output:
-                case Upward():
-                    self.sent.append(output.event)
-                case Interruption():
-                    self.dropped.append(output.item_ids)
-                    self.told += output.events
-                case GuardrailCheck():
-                    self.waiting.append(output)
-                case PartHeard():
-                    pass
-                case _:
-                    self.told.append(output)
+        super().collect()
         if not self.slow:
             self.judge()
 
     def judge(self) -> None:
         """Do the checks that wait."""
-        while self.waiting:
-            check = self.waiting.pop(0)
+        while self.checks:
+            check = self.checks.pop(0)
             entries = check.answer.guards.checks
             found = zip(entries, search_all(entries, check.text.strip()), strict=True)
             tripped = dict.fromkeys((entry.name for entry, hit in found if hit), "")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from omnirt.protocol.types import Event
 from omnirt.sessions import interrupts, mapping
 from omnirt.sessions.conversation import Conversation
-from omnirt.sessions.outputs import Interruption, PartHeard, Run, Upward
+from omnirt.sessions.outputs import GuardrailCheck, Interruption, PartHeard, Run, Upward
 from omnirt.sessions.playback import Cut, Playback
 from omnirt.sessions.reading import content_index, text_id
 from tests.support import provider_events as pe
@@ -28,6 +28,7 @@ class Talk:
         sent: Every client event for the provider.
         dropped: The items whose queued audio was dropped, one set for each interruption.
         heard: What the storage is told of each part.
+        checks: Answers that guardrails are to check.
         unsent: Audio in ms that has not left, by item.
     """
 
@@ -37,6 +38,7 @@ class Talk:
         self.sent: list[dict[str, Any]] = []
         self.dropped: list[frozenset[str]] = []
         self.heard: list[PartHeard] = []
+        self.checks: list[GuardrailCheck] = []
         self.unsent: dict[str, int] = {}
         self.core = Conversation(RUN, "greeter", Playback(48, lambda item, _index: self.unsent.get(item, 0)))
         self.core.started_s = self.now
@@ -55,6 +57,8 @@ class Talk:
                     self.told += output.events
                 case PartHeard():
                     self.heard.append(output)
+                case GuardrailCheck():
+                    self.checks.append(output)
                 case _:
                     self.told.append(output)
 

@@ -236,7 +236,7 @@ class TestWithoutHolding:
         begun(talk)
         talk.feed(*spoken("r1", "i1", 100, "It costs $5.")[1:])
         assert ends(talk) == [("r1", "completed", "")]
-        assert talk.waiting == []
+        assert talk.checks == []
 
 
 class TestHoldback:
