@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
 from agents.exceptions import UserError
-from agents.mcp import MCPServer, MCPServerManager, MCPServerSse, MCPServerStreamableHttp
+from agents.mcp import MCPServer, MCPServerManager
 from mcp import ClientSession
 from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, UnsetType
@@ -16,9 +17,10 @@ from msgspec import UNSET, UnsetType
 from omnirt.errors import OmnirtError
 from omnirt.protocol.agent_events import McpStatus
 from omnirt.protocol.types import ErrorInfo
+from omnirt.sessions.mcp_http import http_server
 from omnirt.sessions.mcp_stdio import Environ, GuardedStdio
 from omnirt.specs.mcp import ServerTool
-from omnirt.specs.parts import AnyServer, HttpServer, SseServer, StdioServer
+from omnirt.specs.parts import AnyServer, StdioServer
 from omnirt.specs.tools import ToolFailedError
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,9 @@ class McpLink:
         self._tell = tell
         self._mask = mask
         self._sdk: MCPServer | None = None
+        self._killed = False
+        self._status: int | None = None
+        """The last error that an HTTP server answered with."""
         self._over = asyncio.Event()
         self._settled = asyncio.Event()
         self._task = asyncio.create_task(self._live(), name=f"omnirt-mcp-{server.name}")
@@ -98,8 +103,9 @@ class McpLink:
         """End it; returns within a bound, and no process of it is left."""
         self._over.set()
         if not self._settled.is_set():
+            self._kill()
             self._task.cancel()
-        await asyncio.wait({self._task}, timeout=CLOSE_S + 2 * KILL_S)
+        await asyncio.wait({self._task}, timeout=CLOSE_S + 3 * KILL_S)
         if not self._task.done():
             log.warning("MCP server %s did not end in time", self.server.name)
 
@@ -112,9 +118,8 @@ class McpLink:
             self._sdk = self._make()
             manager = MCPServerManager(
                 [self._sdk],
-                connect_timeout_seconds=self.server.connect_timeout_s,
+                connect_timeout_seconds=None,
                 suppress_cancelled_error=False,
-                connect_in_parallel=True,
             )
             await self._connect(manager, self._sdk)
         except asyncio.CancelledError:
@@ -135,28 +140,48 @@ class McpLink:
             self._tell("closed")
 
     async def _connect(self, manager: MCPServerManager, sdk: MCPServer) -> None:
-        async with asyncio.timeout(self.server.connect_timeout_s):
-            await manager.connect_all()
-            if sdk in manager.errors:
-                raise manager.errors[sdk]
-            tools = await sdk.list_tools()
+        try:
+            async with self._limit(self.server.connect_timeout_s):
+                await manager.connect_all()
+                if sdk in manager.errors:
+                    raise manager.errors[sdk]
+                tools = await sdk.list_tools()
+        except Exception:
+            if self._killed:
+                raise TimeoutError from None
+            raise
         self.tools = [
             ServerTool(tool.name, tool.description or "", dict(tool.input_schema))
             for tool in tools[:MAX_TOOLS]
         ]
 
     async def _cleanup(self, manager: MCPServerManager) -> None:
-        for limit_s in (CLOSE_S, KILL_S):
-            try:
-                async with asyncio.timeout(limit_s):
-                    await manager.cleanup_all()
-                return
-            except TimeoutError:
-                if isinstance(self._sdk, GuardedStdio):
-                    self._sdk.kill()
-            except Exception as problem:  # noqa: BLE001 - it is gone in any case
-                log.debug("closing MCP server %s: %s", self.server.name, type(problem).__name__)
-                return
+        try:
+            async with self._limit(CLOSE_S):
+                await manager.cleanup_all()
+        except Exception as problem:  # noqa: BLE001 - it is gone in any case
+            log.debug("closing MCP server %s: %s", self.server.name, type(problem).__name__)
+
+    @asynccontextmanager
+    async def _limit(self, limit_s: float) -> AsyncIterator[None]:
+        """A time limit that kills first. The library is polite to a process for four seconds, and waits for
+        ever for one that lives when it is cancelled meanwhile.
+        """
+        too_late = asyncio.get_running_loop().call_later(limit_s, self._kill)
+        try:
+            async with asyncio.timeout(limit_s + KILL_S):
+                yield
+        finally:
+            too_late.cancel()
+
+    def _kill(self) -> None:
+        """End a child process at once; what is behind a URL is just left."""
+        self._killed = True
+        if isinstance(self._sdk, GuardedStdio):
+            self._sdk.kill()
+
+    def _refused(self, status: int) -> None:
+        self._status = status
 
     def _lost(self) -> None:
         """The server closed its side."""
@@ -173,23 +198,10 @@ class McpLink:
     # -- the SDK -----------------------------------------------------------------------------------------
 
     def _make(self) -> MCPServer:
-        server = self.server
-        limit_s = server.timeout_s + REQUEST_GRACE_S
-        match server:
-            case StdioServer():
-                return GuardedStdio(server, self._environ, limit_s, self._lost)
-            case HttpServer():
-                return MCPServerStreamableHttp(
-                    {"url": server.url, "headers": server.headers, "timeout": limit_s},
-                    name=server.name,
-                    client_session_timeout_seconds=limit_s,
-                )
-            case SseServer():
-                return MCPServerSse(
-                    {"url": server.url, "headers": server.headers, "timeout": limit_s},
-                    name=server.name,
-                    client_session_timeout_seconds=limit_s,
-                )
+        limit_s = self.server.timeout_s + REQUEST_GRACE_S
+        if isinstance(self.server, StdioServer):
+            return GuardedStdio(self.server, self._environ, limit_s, self._lost)
+        return http_server(self.server, limit_s, self._refused)
 
     # -- words -------------------------------------------------------------------------------------------
 
@@ -208,6 +220,9 @@ class McpLink:
                     f"The MCP server {name} was not ready within {self.server.connect_timeout_s:g} s"
                     f"{self._last_words()}"
                 )
+            case _ if self._status is not None:
+                hint = "; check its headers" if self._status in (401, 403) else ""
+                return f"The MCP server {name} answered with HTTP status {self._status}{hint}."
             case UserError():
                 return f"{str(first)[:_MAX_WORDS].rstrip('.')}."
             case MCPError() if not _is_closed(first):
