@@ -16,6 +16,7 @@ COMMANDS = {
         "the daemon on stdin and stdout (the default when stdin is no terminal)",
     ),
     "demo": ("omnirt.demo.command", "a voice conversation with the daemon, offline"),
+    "check": ("omnirt.check_command", "tells what is wrong with agents in files"),
     "simulate": ("omnirt.loopback.command", "the simulated provider, for any realtime client"),
     "history": ("omnirt.history.command", "lists, shows, exports and deletes stored conversations"),
     "storage": ("omnirt.history.storage_command", "finds and repairs what a crash left in the storage"),

@@ -14,7 +14,7 @@ from omnirt.protocol import agent_methods as m
 from omnirt.protocol.lifecycle import NoParams
 from omnirt.protocol.validation import shortened
 from omnirt.specs.load import AgentInfo
-from omnirt.specs.problems import problem_text
+from omnirt.specs.problems import path_text, problem_text
 from omnirt.specs.threads import BusyError, in_thread
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ async def list_(ctx: Context, params: NoParams) -> m.AgentListResult:
     library = ctx.app.registry.services.library
     known, broken = await _apart(lambda: (library.list(), library.broken()))
     if broken:
-        named = ", ".join(str(path) for path in broken[:_MAX_NAMED])
+        named = ", ".join(path_text(path) for path in broken[:_MAX_NAMED])
         more = ", …" if len(broken) > _MAX_NAMED else ""
         ctx.app.host.log_message(
             "warning",

@@ -172,7 +172,11 @@ def plain(value: object, place: Place, depth: int = 0) -> object:
     if depth > MAX_DEPTH:
         raise place.problem(f"Nested deeper than {MAX_DEPTH}")
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
+            return value
+        case str():
+            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+                raise place.problem("A lone surrogate is no text")
             return value
         case float():
             if not math.isfinite(value):
@@ -186,6 +190,7 @@ def plain(value: object, place: Place, depth: int = 0) -> object:
             for name in value:
                 if not isinstance(name, str):
                     raise place.problem(f"The member name `{name}` is no string: put it in quotes")
+                plain(name, place)
             return {name: plain(member, place.at(name), depth + 1) for name, member in value.items()}
         case _:
             raise place.problem(f"A {type(value).__name__} can't stand here")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from omnirt.errors import OmnirtError
 from omnirt.specs.documents import SUFFIXES, inside, read_document, read_text
 from omnirt.specs.parse import Problems, Reading, read_spec
-from omnirt.specs.problems import Place
+from omnirt.specs.problems import Place, path_text
 from omnirt.specs.python_objects import LOAD_S, PREFIX, bounded, load_object
 from omnirt.specs.spec import AgentSpec
 
@@ -21,8 +21,8 @@ MAX_FILES: Final = 1000
 """Spec files looked at per folder."""
 _MAX_NAMES: Final = 20
 
-Agent: TypeAlias = str | Mapping[str, Any] | AgentSpec
-"""What a host says of an agent: its name, a Python object, or the spec itself."""
+Agent: TypeAlias = str | Path | Mapping[str, Any] | AgentSpec
+"""Its name, or a Python object; its file; or the spec itself."""
 
 
 class AgentInfo(Struct, frozen=True):
@@ -89,6 +89,8 @@ class AgentLibrary:
             return Found(self._object(agent), Place())
         if isinstance(agent, str):
             return self.named(agent)
+        if isinstance(agent, Path):
+            return self._at(agent)
         return Found(self._inline(agent), Place())
 
     def list(self) -> list[AgentInfo]:
@@ -98,7 +100,7 @@ class AgentLibrary:
             for path, entry in self._scan(folder).items():
                 spec = entry.reading.spec
                 if spec is not None and not entry.reading.problems:
-                    known.setdefault(spec.name, AgentInfo(spec.name, str(path), spec.description))
+                    known.setdefault(spec.name, AgentInfo(spec.name, path_text(path), spec.description))
         return sorted(known.values(), key=lambda info: info.name)
 
     def broken(self) -> tuple[Path, ...]:
@@ -119,10 +121,25 @@ class AgentLibrary:
             # A file that is too broken to tell its name is known by its own.
             named = named or [p for p, entry in entries.items() if p.stem == name and entry.reading.problems]
             if named:
-                return _first(named, entries)
+                path, *others = named
+                return Found(_told_twice(entries[path].reading, path, others), Place(file=path))
             known.extend(filter(None, map(_name, entries.values())))
         listed = ", ".join(sorted(known)[:_MAX_NAMES]) or "none"
         raise OmnirtError("agent_not_found", f"No agent has the name `{name[:128]}`; known: {listed}.")
+
+    def _at(self, path: Path) -> Found:
+        """The agent in a file, and whether another one beside it has its name."""
+        if path.suffix.lower() not in SUFFIXES:
+            known = ", ".join(SUFFIXES)
+            problem = Place(file=path).problem(f"An agent is in a file that ends in {known}")
+            return Found(Reading(None, [problem]), Place(file=path))
+        reading = self._file(path)
+        name = None if reading.spec is None else reading.spec.name
+        others = [
+            other for other, entry in self._scan(path.parent.absolute()).items() if _name(entry) == name
+        ]
+        twice = [other for other in others if name is not None and other.name != path.name]
+        return Found(_told_twice(reading, path, twice), Place(file=path))
 
     def _inline(self, agent: Mapping[str, Any] | AgentSpec) -> Reading:
         document = msgspec.to_builtins(agent) if isinstance(agent, AgentSpec) else dict(agent)
@@ -149,7 +166,7 @@ class AgentLibrary:
     def _scan(self, folder: Path) -> dict[Path, _Entry]:
         """The entries of a folder, read anew where a file has changed."""
         try:
-            paths = sorted(path for path in folder.iterdir() if _is_spec(path))[:MAX_FILES]
+            paths = spec_files(folder)
         except OSError:
             return {}
         entries: dict[Path, _Entry] = {}
@@ -171,13 +188,18 @@ class AgentLibrary:
         return _with_templates(read_spec(document, place, allow_code=self.allow_code), place)
 
 
-def _first(paths: list[Path], entries: Mapping[Path, _Entry]) -> Found:
-    """The first of the files with a name; that there is another one is a problem."""
-    reading = entries[paths[0]].reading
-    if len(paths) > 1:
-        twice = Place(path="$.name", file=paths[1]).problem(f"{paths[0].name} has this name too")
-        reading = Reading(reading.spec, [twice, *reading.problems])
-    return Found(reading, Place(file=paths[0]))
+def spec_files(folder: Path) -> list[Path]:
+    """The files of a folder that should hold specs, sorted; those that begin with a dot are an editor's."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in files if not path.name.startswith("."))[:MAX_FILES]
+
+
+def _told_twice(reading: Reading, path: Path, others: list[Path]) -> Reading:
+    """The reading of a file, with the problem that others in its folder have its name."""
+    if not others:
+        return reading
+    twice = Place(path="$.name", file=path).problem(f"{others[0].name} has this name too")
+    return Reading(reading.spec, [twice, *reading.problems])
 
 
 def _with_templates(reading: Reading, place: Place) -> Reading:
@@ -211,11 +233,6 @@ def _names_template(spec: AgentSpec) -> bool:
 
 def _name(entry: _Entry) -> str | None:
     return None if entry.reading.spec is None else entry.reading.spec.name
-
-
-def _is_spec(path: Path) -> bool:
-    """By its name; one that begins with a dot is an editor's."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

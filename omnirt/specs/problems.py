@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -56,8 +57,13 @@ class Place(msgspec.Struct, frozen=True):
         if line is not None:
             error.facts["line"] = line
         if self.file is not None:
-            error.facts["file"] = str(self.file)
+            error.facts["file"] = path_text(self.file)
         return error
+
+
+def path_text(path: Path) -> str:
+    """A path as a text that can be sent, whatever bytes it has."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def problem_text(error: OmnirtError) -> str:

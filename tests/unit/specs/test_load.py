@@ -64,7 +64,7 @@ def test_an_earlier_folder_hides_a_later_one(tmp_path: Path) -> None:
 def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
     error = fails(write(tmp_path, a__yaml=YAML, b__yaml=YAML), "desk")
     assert (error.kind, error.facts["path"]) == ("agent_invalid", "$.name")
-    assert "a.yaml" in error.message
+    assert "b.yaml" in error.message
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
