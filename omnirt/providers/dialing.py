@@ -43,7 +43,7 @@ async def dial(
     Raises:
         Exception: What `connect_errors.explain` puts into words.
     """
-    proxy, trust = await asyncio.to_thread(lambda: (proxy_for(url), trusted()))
+    proxy, tls = await asyncio.to_thread(_way, url)  # a system's proxies and certificates take a while
     return await _Connect(
         url,
         additional_headers=dict(headers),
@@ -55,18 +55,19 @@ async def dial(
         close_timeout=close_timeout,
         max_size=max_size,
         proxy=proxy,
-        **_tls(url, proxy, trust),
+        **tls,
     )
 
 
-def _tls(url: str, proxy: str | None, trust: ssl.SSLContext) -> dict[str, Any]:
-    """What is encrypted; the library refuses a context where there is nothing to encrypt."""
-    used: dict[str, Any] = {}
+def _way(url: str) -> tuple[str | None, dict[str, Any]]:
+    """The proxy, and what is encrypted: the library refuses a TLS context where nothing is."""
+    proxy = proxy_for(url)
+    tls: dict[str, Any] = {}
     if url[:4].lower() == "wss:":
-        used["ssl"] = trust
+        tls["ssl"] = trusted()
     if proxy is not None and proxy[:6].lower() == "https:":
-        used["proxy_ssl"] = trust
-    return used
+        tls["proxy_ssl"] = trusted()
+    return proxy, tls
 
 
 def trusted() -> ssl.SSLContext:

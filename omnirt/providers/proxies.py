@@ -18,12 +18,14 @@ def proxy_for(url: str) -> str | None:
     `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in either case. No proxy can lead to this
     machine, whatever they say.
     """
-    from urllib import request  # here, as it brings half of the standard library
-
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if is_loopback(host):
+        return None
+    from urllib import request  # here, as it brings half of the standard library
+
     secure = parts.scheme == "wss"
-    if is_loopback(host) or request.proxy_bypass(f"{host}:{parts.port or (443 if secure else 80)}"):
+    if request.proxy_bypass(f"{host}:{parts.port or (443 if secure else 80)}"):
         return None
     proxies = request.getproxies()
     for scheme in _SECURE if secure else _PLAIN:
@@ -31,14 +33,6 @@ def proxy_for(url: str) -> str | None:
         if proxy:
             return _with_scheme(proxy, "socks5h" if scheme == "socks" else "http")
     return None
-
-
-def all_proxies() -> tuple[str, ...]:
-    """The URLs of all proxies that are set, for the sake of the passwords in them."""
-    from urllib import request
-
-    proxies = request.getproxies()
-    return tuple(proxy for scheme, proxy in proxies.items() if scheme != "no")
 
 
 def _with_scheme(proxy: str, scheme: str) -> str:
