@@ -24,17 +24,19 @@ def check_sayings(script: Script, *, synthesiser: str | None) -> None:
             raise OmnirtError("invalid_params", no_recording(text, book), path=path)
 
 
-def load_script(source: str | Path | Mapping[str, object]) -> Script:
+def load_script(source: str | Path | Mapping[str, object], *, speaks_all: bool = False) -> Script:
     """Read and check a script.
 
     Args:
         source: The path of a YAML or JSON file, YAML text (with a line break), or the object itself.
+        speaks_all: Whether there is a voice for any text, as the local provider has.
 
     Raises:
         OmnirtError: `invalid_params`, with `path` inside the script and `file`.
     """
     script = parse_script(source)
-    check_sayings(script, synthesiser=find_synthesiser())
+    if not speaks_all:
+        check_sayings(script, synthesiser=find_synthesiser())
     return script
 
 

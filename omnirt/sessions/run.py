@@ -25,11 +25,11 @@ from omnirt.sessions.guard_checks import Checker
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.limits import LimitWatch
 from omnirt.sessions.link import ProviderLink, refusal
+from omnirt.sessions.on_machine import open_here
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.playback import Playback
 from omnirt.sessions.resume import Resumption
 from omnirt.sessions.services import Services
-from omnirt.sessions.simulated import open_simulator
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.team import Team
 from omnirt.sessions.tools import ToolRunner
@@ -118,8 +118,8 @@ class Run:
             ended=self._ended,
             refused=lambda error: refusal(error, self._endpoint),
         )
-        if self._endpoint.provider == "simulator":
-            self._endpoint = await open_simulator(self._endpoint, self._services.simulators, self._stack)
+        if self._endpoint.provider in ("simulator", "local"):
+            self._endpoint = await open_here(self._endpoint, self._services, self._stack)
         endpoint = self._endpoint
         self._services.learn_secrets(*endpoint.secrets)
         self.engine.agent_tools = self._team.tool_names

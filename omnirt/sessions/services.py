@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile
 from omnirt.providers.settings import ConnectionSettings
@@ -16,6 +17,11 @@ from omnirt.specs.load import AgentLibrary
 from omnirt.specs.python_tools import PythonTools
 from omnirt.storage import AudioStorage
 from omnirt.storage.keeper import Keeper
+
+if TYPE_CHECKING:
+    from omnirt.loopback.local.models import Tell
+    from omnirt.loopback.local.options import LocalOptions
+    from omnirt.loopback.local.provider import LocalProvider
 
 
 class SdkLoader:
