@@ -11,7 +11,7 @@ COVERAGE_FLOOR := 90
 JS := tests/hosts/js
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check lint schemas bench fuzz soak build clean
+.PHONY: help setup demo test quick check lint schemas bench fuzz kills soak build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ $(VENV)/.fuzz: $(VENV)/.dev
 
 fuzz: $(VENV)/.fuzz ## Drive the property tests by coverage (FUZZ_ARGS="--seconds 300 envelopes" to choose)
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+kills: $(VENV)/.dev ## Kill a daemon that records, 50 times, and look at what is left (KILLS_ARGS=8 for fewer)
+	@$(BIN)/python -m tests.support.kills $(KILLS_ARGS)
 
 soak: $(VENV)/.dev ## Twenty sessions at random for minutes, and what leaks (SOAK_ARGS="--seconds 3600 --seed 7")
 	@$(BIN)/python -m tests.soak $(SOAK_ARGS)

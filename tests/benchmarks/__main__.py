@@ -15,6 +15,7 @@ from tests.benchmarks import (
     report,
     stalls,
     startup,
+    storage,
 )
 from tests.benchmarks.table import Row, render
 
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "Latency": realtime.latency_rows,
     "Interrupt": interrupt.rows,
     "Stalls": stalls.rows,
+    "Storage": storage.rows,
     "Memory": memory.rows,
     "Capacity": capacity.rows,
 }
