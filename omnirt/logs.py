@@ -34,6 +34,8 @@ def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> 
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("omnirt").setLevel(level.upper())
+    # It quotes what a server sends that is no message, with a traceback for each line.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
     logging.raiseExceptions = False  # a host that closed our stderr must not make us fail
     logging.captureWarnings(True)
     # What nobody catches is a record like any other, so that its secrets are masked.

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from omnirt.errors import OmnirtError
 from omnirt.specs.load import AgentLibrary, Located
+from omnirt.specs.mcp import shared_servers
 from omnirt.specs.parse import Problems
 from omnirt.specs.problems import Place
 from omnirt.specs.spec import AgentSpec
@@ -70,6 +71,10 @@ def survey(start: AgentSpec, library: AgentLibrary, place: Place) -> tuple[dict[
                 _add(found, specs, problems)
                 waiting.extend(name for name in specs if name not in before)
     nodes = {name: Node(*found, _edges(*found, problems)) for name, found in specs.items()}
+    try:
+        shared_servers(nodes.values())
+    except OmnirtError as problem:
+        problems.append(problem)
     return nodes, problems
 
 
