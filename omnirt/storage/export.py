@@ -245,13 +245,21 @@ def _checked(data_dir: Path, text: str, *, overwrite: bool) -> Path:
     target = Path(text)
     if "\0" in text or not target.is_absolute() or not target.name:
         raise wrong("The path of an export is the absolute path of a file")
-    if target.parent.resolve().is_relative_to(data_dir.resolve()):
-        raise wrong("An export does not go into the data directory")
-    if target.is_dir():
-        raise wrong("There is a folder of this name")
-    if os.path.lexists(target) and not overwrite:
-        raise wrong("There is a file of this name; choose another one, or say `overwrite: true`")
+    try:
+        if target.parent.resolve().is_relative_to(data_dir.resolve()):
+            raise wrong("An export does not go into the data directory")
+        if target.is_dir():
+            raise wrong("There is a folder of this name")
+        if os.path.lexists(target) and not overwrite:
+            raise wrong("There is a file of this name; choose another one, or say `overwrite: true`")
+    except (OSError, RuntimeError) as error:  # a name too long; links in a circle
+        raise _unwritable(target, error) from None
     return target
+
+
+def _unwritable(target: Path, error: Exception) -> OmnirtError:
+    reason = getattr(error, "strerror", None) or "it can't be reached"
+    return OmnirtError("storage_failed", f"The export can't be written to {target}: {reason}.")
 
 
 @contextlib.contextmanager
@@ -270,5 +278,4 @@ def _draft(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
-        message = f"The export can't be written to {target}: {error.strerror or 'unknown error'}."
-        raise OmnirtError("storage_failed", message) from None
+        raise _unwritable(target, error) from None
