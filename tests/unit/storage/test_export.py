@@ -194,7 +194,7 @@ async def test_the_runs_of_a_session_follow_one_another(tmp_path: Path, out: Pat
             storage, "s1", run_id=f"run-{number}", started_at=f"2025-01-0{number + 1}T00:00:00Z"
         )
         recorder.audio("item_1", 0, tone(hertz, 100), 50)
-        await recorder.finish("stopped", day, 400)
+        await recorder.finish("stopped", f"2025-01-0{number + 1}T00:00:01Z", 400)
         await storage.close()
     export(tmp_path, out / "talk.wav")
     assert channels(out / "talk.wav")[1] == silence(50) + tone(440, 100) + silence(300) + tone(600, 100)
