@@ -33,6 +33,7 @@ _RETRY_CODES: Final = frozenset(
         "server_error",
         "internal_error",
         "overloaded",
+        "timeout",
     }
 )
 
@@ -82,7 +83,7 @@ def upstream_error(
 
     `retryable` is told from its code: a rate limit passes, an empty account does not.
     """
-    words = {str(code or "").lower(), str(type_ or "").lower()}
+    words = _words(type_, code)
     said = _said(message, endpoint)
     facts = {
         name: mask(value, endpoint.secrets) for name, value in (("type", type_), ("code", code)) if value
@@ -93,10 +94,20 @@ def upstream_error(
     if words & _QUOTA_CODES:
         text = f"The account has no quota left{said}; check plan and billing."
         return OmnirtError("provider_error", text, retryable=False, **upstream)
-    retryable = bool(words & _RETRY_CODES)
+    retryable = passes(type_, code)
     return OmnirtError(
         "provider_error", f"The provider answers with an error{said}.", retryable=retryable, **upstream
     )
+
+
+def passes(type_: object, code: object) -> bool:
+    """Whether an error with this type and code passes by itself: a rate limit does, an empty account not."""
+    words = _words(type_, code)
+    return bool(words & _RETRY_CODES) and not words & _QUOTA_CODES
+
+
+def _words(*words: object) -> set[str]:
+    return {str(word or "").lower() for word in words}
 
 
 def _status(status: int, body: bytes, endpoint: Endpoint) -> OmnirtError:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import ErrorInfo, ResponseStatus
+from omnirt.providers.connect_errors import passes
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.heard import heard_fields
 from omnirt.sessions.interrupts import barge_in
@@ -23,7 +24,6 @@ from omnirt.sessions.usage import read_usage, transcription_seconds
 Raw = Mapping[str, Any]
 Handler = Callable[[Conversation, Raw, float], None]
 
-_RETRYABLE_CODES = frozenset({"rate_limit_exceeded", "server_error", "overloaded", "timeout"})
 _STATUSES: dict[str, ResponseStatus] = {
     "completed": "completed",
     "cancelled": "cancelled",
@@ -240,7 +240,11 @@ def _error(talk: Conversation, raw: Raw, now: float) -> None:
             :MAX_WORDS
         ]
         talk.error(
-            now, "provider_error", message, retryable=code in _RETRYABLE_CODES, upstream=upstream_of(error)
+            now,
+            "provider_error",
+            message,
+            retryable=passes(error.get("type"), code),
+            upstream=upstream_of(error),
         )
     talk.pump(now)
 

@@ -368,6 +368,24 @@ class TestErrorsAndTheRest:
             "theirs",
         )
 
+    @pytest.mark.parametrize(
+        ("kind", "code", "retryable"),
+        [
+            ("rate_limit_error", None, True),
+            ("server_error", None, True),
+            ("tokens", "rate_limit_exceeded", True),
+            ("insufficient_quota", "insufficient_quota", False),
+            ("insufficient_quota", "rate_limit_exceeded", False),
+            ("invalid_request_error", "invalid_value", False),
+        ],
+    )
+    def test_an_error_is_retryable_when_it_passes_by_itself(
+        self, kind: str, code: str | None, retryable: bool
+    ) -> None:
+        talk = Talk()
+        talk.feed(pe.event("error", error={"type": kind, "code": code, "message": "No."}))
+        assert [error.retryable for error in talk.of(ev.RealtimeError)] == [retryable]
+
     def test_a_page_of_error_is_cut(self) -> None:
         talk = Talk()
         talk.feed(pe.error("x" * 1_000_000, event_id=None))
