@@ -14,6 +14,6 @@ from omnirt.client.client import Client
 from omnirt.client.process import DaemonGone
 from omnirt.client.session import Session
 from omnirt.client.streams import EventStream, Notification
-from omnirt.client.tools import ToolHandler
+from omnirt.client.tools import ApproveHandler, ToolHandler
 
-__all__ = ["Client", "DaemonGone", "EventStream", "Notification", "Session", "ToolHandler"]
+__all__ = ["ApproveHandler", "Client", "DaemonGone", "EventStream", "Notification", "Session", "ToolHandler"]

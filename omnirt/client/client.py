@@ -17,7 +17,7 @@ from omnirt.client.methods import REQUEST_TIMEOUT_S, Methods
 from omnirt.client.process import EXIT_GRACE_S, DaemonGone, DaemonProcess, default_argv
 from omnirt.client.session import Session
 from omnirt.client.streams import EventStream
-from omnirt.client.tools import ToolHandler, ToolRunner
+from omnirt.client.tools import ApproveHandler, ToolHandler, ToolRunner
 from omnirt.client.wire import Message, as_error, members
 from omnirt.errors import OmnirtError
 from omnirt.protocol.events import EVENTS, RealtimeClosed
@@ -102,7 +102,9 @@ class Client(Methods):
             protocol_version=PROTOCOL_VERSION,
             client_info=ClientInfo(name=self._name),
             process_id=os.getpid(),
-            capabilities=HostCapabilities(tools=bool(self._tools.handlers)),
+            capabilities=HostCapabilities(
+                tools=bool(self._tools.handlers), approvals=self._tools.approve is not None
+            ),
             opt_out_notifications=self._opt_out,
         )
         try:
@@ -147,6 +149,11 @@ class Client(Methods):
             return handler
 
         return register
+
+    def approve(self, handler: ApproveHandler) -> ApproveHandler:
+        """Decorates the coroutine function that decides whether a tool may run (`tool.approve`)."""
+        self._tools.approve = handler
+        return handler
 
     def notifications(self) -> EventStream:
         """A stream of every notification from now on; EventStream says what happens when nobody reads it."""

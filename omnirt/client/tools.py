@@ -1,4 +1,4 @@
-"""Answers the daemon's calls with the host's tool handlers."""
+"""Answers the daemon's calls with the host's handlers: of its tools, and of approvals."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec import Struct
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol.calls import ToolCallParams, ToolCallResult
+from omnirt.protocol.calls import ToolApproveParams, ToolApproveResult, ToolCallParams, ToolCallResult
 
 ToolHandler = Callable[[ToolCallParams], Awaitable[object]]
 """Gets the call and returns the output, any JSON value; what it raises is told to the model in words."""
+
+ApproveHandler = Callable[[ToolApproveParams], Awaitable[ToolApproveResult | bool]]
+"""Gets the question and returns the decision; what it raises is a no."""
+
+_Answer = Callable[[msgspec.Raw], Awaitable[Struct]]
 
 MAX_RUNNING = 256
 """Calls at once. The daemon gives each a time limit, so more than that is a fault somewhere."""
@@ -26,18 +32,22 @@ class ToolRunner:
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self.handlers: dict[str, ToolHandler] = {}
+        self.approve: ApproveHandler | None = None
         self._write = write
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def call(self, call_id: str, method: str, params: msgspec.Raw) -> None:
         """Starts to answer a call of the daemon."""
-        if method != "tool.call":
+        answers: dict[str, _Answer] = {"tool.call": self._call_tool}
+        if self.approve is not None:
+            answers["tool.approve"] = self._approve
+        if method not in answers:
             self._refuse(call_id, "method_not_found", f"This host does not answer {method}.")
         elif len(self._running) >= MAX_RUNNING:
             self._refuse(call_id, "overloaded", "Too many tools are running in this host.")
         else:
             task = asyncio.get_running_loop().create_task(
-                self._answer(call_id, params), name=f"tool {call_id}"
+                self._answer(call_id, answers[method], params), name=f"{method} {call_id}"
             )
             self._running[call_id] = task
             task.add_done_callback(lambda _: self._running.pop(call_id, None))
@@ -55,23 +65,30 @@ class ToolRunner:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _answer(self, call_id: str, params: msgspec.Raw) -> None:
+    async def _answer(self, call_id: str, answer: _Answer, params: msgspec.Raw) -> None:
         try:
-            call = msgspec.json.decode(params, type=ToolCallParams)
-        except msgspec.ValidationError as error:
-            self._refuse(call_id, "invalid_params", str(error))
-            return
-        handler = self.handlers.get(call.tool_name)
-        if handler is None:
-            self._refuse(call_id, "not_found", f"This host has no tool named {call.tool_name}.")
-            return
-        try:
-            result = ToolCallResult(output=await handler(call))
+            result = await answer(params)
             self._write(msgspec.json.encode({"jsonrpc": "2.0", "id": call_id, "result": result}))
         except OmnirtError as error:
             self._refuse(call_id, error.kind, error.message)
-        except Exception as error:  # noqa: BLE001 - a host's tool may raise anything, and the talk goes on
-            self._refuse(call_id, "internal", f"The tool {call.tool_name} failed: {type(error).__name__}.")
+        except msgspec.ValidationError as error:
+            self._refuse(call_id, "invalid_params", str(error))
+        except Exception as error:  # noqa: BLE001 - a host's handler may raise anything, and the talk goes on
+            self._refuse(call_id, "internal", f"It failed in the host: {type(error).__name__}.")
+
+    async def _call_tool(self, params: msgspec.Raw) -> ToolCallResult:
+        call = msgspec.json.decode(params, type=ToolCallParams)
+        handler = self.handlers.get(call.tool_name)
+        if handler is None:
+            raise OmnirtError("not_found", f"This host has no tool named {call.tool_name}.")
+        return ToolCallResult(output=await handler(call))
+
+    async def _approve(self, params: msgspec.Raw) -> ToolApproveResult:
+        assert self.approve is not None, "else the call is unknown"
+        decision = await self.approve(msgspec.json.decode(params, type=ToolApproveParams))
+        if isinstance(decision, ToolApproveResult):
+            return decision
+        return ToolApproveResult(decision="approve" if decision else "reject")
 
     def _refuse(self, call_id: str, kind: str, message: str) -> None:
         error = OmnirtError(kind, message)

@@ -13,7 +13,7 @@ import pytest
 from omnirt.client import Client, DaemonGone, EventStream
 from omnirt.client.methods import Methods
 from omnirt.errors import OmnirtError
-from omnirt.protocol.calls import ToolCallParams
+from omnirt.protocol.calls import ToolApproveParams, ToolApproveResult, ToolCallParams
 from omnirt.protocol.events import LogMessage
 from omnirt.protocol.methods import METHODS, SessionStartParams, SessionWaitParams
 from omnirt.protocol.types import Empty
@@ -238,7 +238,7 @@ def test_a_tool_answers_the_daemons_call() -> None:
 @pytest.mark.parametrize(
     ("raised", "message"),
     [
-        (ValueError("secret"), "The tool get_weather failed: ValueError."),
+        (ValueError("secret"), "It failed in the host: ValueError."),
         (OmnirtError("not_found", "No such city."), "No such city."),
     ],
 )
@@ -254,6 +254,42 @@ def test_a_tool_that_raises_is_told_without_its_inside(raised: Exception, messag
             answer = await answer_of(client)
             assert f'"message": "{message}"' in answer
             assert "secret" not in answer
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("decision", "answer"),
+    [
+        (True, '{"decision": "approve", "always": false, "message": null}'),
+        (False, '{"decision": "reject", "always": false, "message": null}'),
+        (
+            ToolApproveResult(decision="reject", always=True, message="Never."),
+            '{"decision": "reject", "always": true, "message": "Never."}',
+        ),
+    ],
+)
+def test_an_approval_is_decided_by_the_hosts_function(
+    decision: ToolApproveResult | bool, answer: str
+) -> None:
+    async def test() -> None:
+        client = peer(CALL.replace("TOOL", "'pay'").replace("tool.call", "tool.approve"))
+
+        @client.approve
+        async def decide(question: ToolApproveParams) -> ToolApproveResult | bool:
+            assert (question.tool_name, question.arguments) == ("pay", {"city": "Lisbon"})
+            return decision
+
+        async with client:
+            assert await answer_of(client) == answer
+
+    run(test)
+
+
+def test_without_a_function_that_approves_the_call_is_unknown() -> None:
+    async def test() -> None:
+        async with peer(CALL.replace("TOOL", "'x'").replace("tool.call", "tool.approve")) as client:
+            assert '"code": -32601' in await answer_of(client)
 
     run(test)
 
