@@ -131,7 +131,7 @@ class Checker:
 
 
 def finding_of(result: object) -> Finding:
-    """What a Python guardrail means: a bool, None, a text (why not), `{tripped, message}`, or the SDK's form."""
+    """What a Python guardrail's result means: a bool, None, a text (why not), a dict, or the SDK's form."""
     match result:
         case None | False:
             return Finding()

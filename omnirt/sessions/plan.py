@@ -25,7 +25,12 @@ _REALTIME = Place("invalid_params", "$.realtime")
 
 @dataclass(frozen=True)
 class Plan:
-    """The resolved start of a session; a `session.update` makes a new one."""
+    """The resolved start of a session; a `session.update` makes a new one.
+
+    Attributes:
+        spec: The agent that the others are found from.
+        active: The agent of its graph that a `session.update` made the active one.
+    """
 
     spec: AgentSpec
     place: Place
@@ -33,6 +38,7 @@ class Plan:
     override: Mapping[str, Any]
     endpoint: Endpoint
     realtime: EffectiveRealtime
+    active: str | None = None
 
     @property
     def input_bytes_per_ms(self) -> int:
@@ -84,7 +90,10 @@ class Plan:
         Raises:
             OmnirtError: `agent_not_found`, `agent_invalid`, `invalid_params` for what cannot change live.
         """
-        found = Located(self.spec, self.place) if agent is None else resolve_agent(agent, services)
+        active = agent if isinstance(agent, str) and self._has_inline(agent, services) else None
+        found = Located(self.spec, self.place)
+        if agent is not None and active is None:
+            found = resolve_agent(agent, services)
         spec = found.spec
         override = merge_realtime(self.override, check_realtime(realtime, _REALTIME))
         wanted = effective_realtime(merge_realtime(spec.realtime(), override), self.endpoint.model)
@@ -98,17 +107,30 @@ class Plan:
             raise _REALTIME.at("model_name").problem("The model is fixed for the life of a session")
         merged = {**self.variables, **(variables or {})}
         return replace(
-            self, spec=spec, place=found.place, variables=merged, override=override, realtime=wanted
+            self,
+            spec=spec,
+            place=found.place,
+            variables=merged,
+            override=override,
+            realtime=wanted,
+            active=active,
         )
 
+    def _has_inline(self, name: str, services: Services) -> bool:
+        """Whether an agent of this graph has that name, and no file of its own to be read from anew."""
+        node = resolve_graph(self.spec, services.library, self.place).get(name)
+        return node is not None and (node.place.file is None or node.place.path != "$")
 
-def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services: Services) -> Plan:
+
+def make_plan(
+    agent: str | Mapping[str, Any] | AgentSpec | Located, options: SessionOptions, services: Services
+) -> Plan:
     """Resolve all that `session.start` says, without opening anything.
 
     Raises:
         OmnirtError: `agent_not_found`, `agent_invalid`, `endpoint_unresolved`, `invalid_params`.
     """
-    spec, place = resolve_agent(agent, services)
+    spec, place = agent if isinstance(agent, Located) else resolve_agent(agent, services)
     override = check_realtime(options.realtime, _REALTIME)
     settings = merge_realtime(spec.realtime(), override)
     endpoint = outline(
@@ -120,8 +142,8 @@ def make_plan(agent: str | Mapping[str, Any], options: SessionOptions, services:
     return Plan(spec, place, dict(options.variables or {}), override, endpoint, realtime)
 
 
-def resolve_agent(agent: str | Mapping[str, Any], services: Services) -> Located:
-    """The agent, checked with all that it hands over to.
+def resolve_agent(agent: str | Mapping[str, Any] | AgentSpec, services: Services) -> Located:
+    """The agent, checked with all that it hands over to. Reads files when it has a name.
 
     Raises:
         OmnirtError: `agent_not_found`, `agent_invalid`; host tools need a host that answers calls.

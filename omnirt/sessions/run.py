@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from omnirt.sessions.approvals import Approvals
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
 from omnirt.sessions.guard_checks import Checker
+from omnirt.sessions.in_force import SettingsInForce
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.limits import LimitWatch
 from omnirt.sessions.link import ProviderLink, refusal
@@ -84,6 +85,7 @@ class Run:
         self._link: ProviderLink
         self._recorder: Any = None
         self._before = Resumption()
+        self._in_force = SettingsInForce()
 
     # -- opening -----------------------------------------------------------------------------------------
 
@@ -123,7 +125,7 @@ class Run:
         endpoint = self._endpoint
         self._services.learn_secrets(*endpoint.secrets)
         self.engine.agent_tools = self._team.tool_names
-        self.engine.overlay = lambda: self.plan.realtime.settings
+        self.engine.overlay = self._settings
         call_host = self._services.call_host
         approvals = Approvals(self.talk.run, call_host, self._services.answers_approvals)
         self.engine.tools = self._tools = ToolRunner(self.talk, self.engine.carry_out, call_host, approvals)
@@ -136,7 +138,7 @@ class Run:
         )
         self.engine.link = self._link = ProviderLink(self.engine, tracing=endpoint.tracing)
         self._stack.push_async_callback(self._link.close)
-        await self._link.open(self._team.graph.agents[self.talk.agent], endpoint, self.plan.realtime.settings)
+        await self._link.open(self._team.graph.agents[self.talk.agent], endpoint, self._settings())
         warning = await self.engine.handshake.finish(provider=endpoint.provider)
         return self._connected(warning)
 
@@ -185,16 +187,17 @@ class Run:
 
     # -- while it is live --------------------------------------------------------------------------------
 
-    async def apply(self, plan: Plan) -> None:
-        """Make the session what an updated plan says."""
+    async def apply(self, updated: Callable[[], Plan]) -> None:
+        """Make the session what an updated plan says; one that is wrong is told, and changes nothing."""
         try:
+            plan = updated()
             graph = await self._team.assemble(plan)
         except OmnirtError as error:
             self.tell_error(error, method="session.update")
             return
         # An agent that was handed to may be gone from the files that the graph is read from anew.
         stays = plan.spec is self.plan.spec and self.talk.agent in graph.agents
-        current = self.talk.agent if stays else plan.spec.name
+        current = plan.active or (self.talk.agent if stays else plan.spec.name)
         self.plan, self._team.graph = plan, graph
         self.talk.agent = current
         self._recorder.agent(current)
@@ -272,6 +275,15 @@ class Run:
 
     async def _run_tool(self, request: ToolRequest) -> str:
         return await self._tools.run(request)
+
+    def _settings(self) -> Mapping[str, Any]:
+        """The realtime settings for the active agent; the provider is about to be told them."""
+        spec = self._team.graph.spec_of(self.talk.agent)
+        settings, problems = self._in_force.next(self.plan, spec, spoke=self.engine.spoke)
+        for problem in problems:
+            self.talk.error(time.monotonic(), "session_state", problem)
+        self._told()
+        return settings
 
     def _handed_off(self, from_agent: str, to_agent: str) -> None:
         self.talk.handed_off(from_agent, to_agent, time.monotonic())

@@ -28,9 +28,12 @@ from omnirt.protocol.types import (
 )
 from omnirt.sessions import inbox
 from omnirt.sessions.life import Life
-from omnirt.sessions.plan import Plan, make_plan
+from omnirt.sessions.plan import Plan, make_plan, resolve_agent
 from omnirt.sessions.services import Services
 from omnirt.sessions.sink import EventSink, QueueSink
+from omnirt.specs.load import Located
+from omnirt.specs.spec import AgentSpec
+from omnirt.specs.threads import in_thread
 
 _SESSION_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,128}")
 
@@ -61,7 +64,8 @@ class RealtimeSession:
                 ...
 
     Args:
-        agent: An agent spec as a mapping, or the name of one in the services' library.
+        agent: An agent spec, also as a mapping; or the name of one in the services' library, or a Python
+            object (`python:package.module:name`).
         session_id: 1 to 128 of A-Z a-z 0-9 . _ -; a UUID by default.
         options: The members of `session.start`; they may be given by keyword instead.
         services: Shared parts; made for this session alone by default, with `data_dir` for its files.
@@ -70,7 +74,7 @@ class RealtimeSession:
 
     def __init__(
         self,
-        agent: str | Mapping[str, Any],
+        agent: str | Mapping[str, Any] | AgentSpec | Located,
         *,
         session_id: str | None = None,
         options: SessionOptions | None = None,
@@ -98,6 +102,10 @@ class RealtimeSession:
 
     async def start(self) -> None:
         """Begin to connect; `connect` tells the outcome."""
+        if isinstance(self._agent, str):
+            self._agent = await asyncio.wrap_future(
+                in_thread(partial(resolve_agent, self._agent, self.services))
+            )
         self.launch()
 
     def launch(self) -> asyncio.Future[SessionStartResult]:
@@ -121,6 +129,7 @@ class RealtimeSession:
         Raises:
             OmnirtError: Why there is no session; nothing of it is left behind.
         """
+        await self.start()
         return await asyncio.shield(self.launch())
 
     @property
@@ -237,10 +246,15 @@ class RealtimeSession:
         Raises:
             OmnirtError: `agent_not_found`, `agent_invalid`, `invalid_params`.
         """
-        plan = self._check_live().updated(self.services, agent, variables, realtime)
-        reply = self.life.inbox.put(inbox.UpdateEntry(lambda: self.life.run.apply(plan)))
-        self._plan = plan
-        return reply
+        self._check_live()
+        run = self.life.run
+
+        def updated() -> Plan:
+            # Of the plan that holds then: an update before this one may fail.
+            return run.plan.updated(self.services, agent, variables, realtime)
+
+        updated()  # what is wrong with it by itself is told at once
+        return self.life.inbox.put(inbox.UpdateEntry(lambda: run.apply(updated)))
 
     def put_wait(self, timeout_s: float) -> inbox.Reply:
         """Queue a wait for idle."""
