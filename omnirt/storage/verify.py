@@ -6,6 +6,7 @@ Sessions that are live in any daemon are left alone: what looks unfinished there
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -154,7 +155,11 @@ def _files(
         recording_path(data_dir, path): (row_id, session_id)
         for row_id, session_id, path in connection.execute(_FILES)
     }
-    on_disk = sorted((data_dir / "audio").glob("*/*/*/*.wav"))
+    going = {
+        name for (names,) in connection.execute("SELECT files FROM deletions") for name in json.loads(names)
+    }
+    every = sorted((data_dir / "audio").glob("*/*/*/*.wav"))
+    on_disk = [path for path in every if path.relative_to(data_dir).as_posix() not in going]
     total = len(rows.keys() | set(on_disk))
     done = 0
     for path, (row_id, session_id) in rows.items():

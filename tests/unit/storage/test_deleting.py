@@ -1,4 +1,4 @@
-"""Deletion takes rows and files together, also across a crash; retention takes the oldest, never a live one."""
+"""Deletion takes rows and files together, across a crash as well; retention takes the oldest that ended."""
 
 from __future__ import annotations
 
