@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import (
@@ -125,10 +124,11 @@ class Conversation(Outputs):
             return
         if response.stopped:
             status, fields["reason"] = "cancelled", response.stopped
-            self._end_items(response, now)
         self.close_parts(now, response_id, complete=status == "completed")
         for series in self.responses.open_series(response_id):
             self.words_done(series.item_id, series.content_index, series.kind, None, now)
+        for item in self.items.cut_short(response.items) if response.stopped else ():
+            self.item_changed(item, now, new=False)
         self.responses.end(response_id, status)
         heard.response_over(self, response_id)
         self.turns.done(response_id)
@@ -151,14 +151,8 @@ class Conversation(Outputs):
         """End a response whose end the provider does not tell, nor that of its items."""
         response = self.responses.running.get(response_id)
         self.response_ended(response_id, now, status, **fields)
-        if response is not None:
-            self._end_items(response, now)
-
-    def _end_items(self, response: Response, now: float) -> None:
-        for item_id in sorted(response.items):
-            item = self.items.get(item_id)
-            if item is not None and item.status == "inProgress":
-                self.item_changed(self.items.add(replace(item, status="incomplete")), now, new=False)
+        for item in self.items.cut_short(response.items) if response is not None else ():
+            self.item_changed(item, now, new=False)
 
     def count(self, usage: Usage, now: float) -> None:
         """Add to the running totals and tell them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -100,10 +100,13 @@ class ItemLedger:
         """Forget an item; False when it was not known."""
         return self._items.pop(item_id, None) is not None
 
-    def add(self, item: Item) -> Item:
-        """Take an item of our own making."""
-        self._store(item)
-        return item
+    def cut_short(self, item_ids: Iterable[str]) -> list[Item]:
+        """End those of these items that are in progress; the provider will not."""
+        items = [self._items[item_id] for item_id in sorted(item_ids) if item_id in self._items]
+        ended = [msgspec.structs.replace(i, status="incomplete") for i in items if i.status == "inProgress"]
+        for item in ended:
+            self._store(item)
+        return ended
 
     def _store(self, item: Item) -> None:
         self._items[item.item_id] = item
