@@ -89,7 +89,13 @@ def test_without_a_keyring_it_says_what_else_there_is(env: dict[str, str]) -> No
         assert "OPENAI_API_KEY" in auth(env, *args, stdin=KEY, code=1).stderr
 
 
-def test_at_a_terminal_the_key_is_asked_for_without_echo(env: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("typed", "code", "says"),
+    [(f"{KEY}\n", 0, "Stored the key for openai."), ("\x04", 1, "nothing was stored")],
+)
+def test_at_a_terminal_the_key_is_asked_for_without_echo(
+    env: dict[str, str], typed: str, code: int, says: str
+) -> None:
     leader, follower = pty.openpty()
     with subprocess.Popen(
         [*OMNIRT, "auth", "set", "openai"],
@@ -103,14 +109,14 @@ def test_at_a_terminal_the_key_is_asked_for_without_echo(env: dict[str, str]) ->
         seen = b""
         while b"not shown" not in seen:
             seen += os.read(leader, 1024)
-        os.write(leader, f"{KEY}\n".encode())
+        os.write(leader, typed.encode())
         while data := read(leader):
             seen += data
-        assert process.wait(WAIT_S) == 0
+        assert process.wait(WAIT_S) == code
     os.close(leader)
-    assert b"Stored the key for openai." in seen
+    assert says.encode() in seen
     assert KEY.encode() not in seen
-    assert f"openai: ***{KEY[-4:]}" in auth(env, "status").stdout
+    assert (f"openai: ***{KEY[-4:]}" in auth(env, "status").stdout) is (code == 0)
 
 
 @pytest.mark.anyio

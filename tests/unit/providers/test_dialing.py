@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -213,3 +215,25 @@ def test_no_proxy_leads_to_this_machine_or_to_a_host_that_is_spared(monkeypatch:
     use(monkeypatch, "proxy.test:1", "HTTP_PROXY")
     assert proxy_for("ws://h.test/x") == "http://proxy.test:1"
     assert proxy_for("wss://h.test/x") is None
+
+
+SOCKS = """
+import asyncio, sys
+sys.modules["python_socks"] = None  # as where it is not installed
+from tests.unit.providers.test_dialing import URL, greeting
+print(asyncio.run(greeting(URL)).message)
+"""
+
+
+def test_a_socks_proxy_without_its_package_names_it() -> None:
+    env = {**os.environ, **through("socks5h://127.0.0.1:1", variable="ALL_PROXY")}
+    done = subprocess.run(
+        [sys.executable, "-c", SOCKS],
+        env=env,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "pip install 'omnirt-daemon[socks]'" in done.stdout
