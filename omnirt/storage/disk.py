@@ -109,7 +109,8 @@ class Disk:
                 case EndPart(part=part):
                     self._write(part, waiting.pop(part, []), to_save)
                     part.heard = entry.heard or part.heard
-                    self._finish(part, to_save)
+                    if entry.heard or part in self._unfinished:
+                        self._finish(part, to_save)
                 case Row():
                     to_save.append(entry)
         for part, chunks in waiting.items():
@@ -232,12 +233,13 @@ class Disk:
             gap -= len(block)
 
     def _finish(self, part: Part, to_save: list[Row]) -> None:
-        self._unfinished.pop(part, None)
         self._open.pop(part, None)
-        try:
-            part.wav.close()
-        except OSError as error:
-            self._fail(part, error)
+        if part in self._unfinished:
+            del self._unfinished[part]
+            try:
+                part.wav.close()
+            except OSError as error:
+                self._fail(part, error)
         if part.wav.size:
             to_save.append(part.row(self.data_dir, final=True))
 

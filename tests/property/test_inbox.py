@@ -18,7 +18,9 @@ class Driver:
     """One inbox, and what the host and the pump know of it."""
 
     def __init__(self) -> None:
-        self.box = Inbox()
+        self.journal: list[bytes] = []
+        """What would have been recorded."""
+        self.box = Inbox(self.journal.append)
         self.taken: list[Entry] = []
         """Accepted into the queue, in order."""
         self.out: list[Entry] = []
@@ -55,6 +57,7 @@ class Driver:
             entry = getting.result()
             self.out.append(entry)
             if isinstance(entry, AudioEntry):
+                assert entry.data in self.journal, "recorded before it goes upstream"
                 self.box.sent(entry.duration_ms)
             if isinstance(entry, WaitEntry):
                 self.waiting = entry
@@ -81,9 +84,10 @@ async def drive(acts: list[str]) -> None:
     for act in acts:
         match act:
             case "audio":
-                driver.put(AudioEntry(b"", 20, False))
+                driver.put(AudioEntry(len(driver.taken).to_bytes(2, "big"), 20, False))
             case "much audio":
-                driver.put(AudioEntry(b"", INPUT_QUEUE_MS // 2, False))
+                data = len(driver.taken).to_bytes(2, "big")
+                driver.put(AudioEntry(data, INPUT_QUEUE_MS // 2, False))
             case "text":
                 driver.put(EventsEntry([], size=5))
             case "wait":
@@ -112,6 +116,7 @@ async def drive(acts: list[str]) -> None:
     assert all(reply.done() for reply in driver.replies.values())
     in_order = [id(entry) for entry in driver.answered if not driver.withdrawn(entry)]
     assert in_order == [id(entry) for entry in left], "answered in the order of the inputs"
+    assert driver.journal == [entry.data for entry in left if isinstance(entry, AudioEntry)]
     assert driver.box.queued_ms == 0
 
 
