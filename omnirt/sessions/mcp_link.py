@@ -19,7 +19,7 @@ from omnirt.protocol.agent_events import McpStatus
 from omnirt.protocol.types import ErrorInfo
 from omnirt.sessions.mcp_http import http_server
 from omnirt.sessions.mcp_stdio import Environ, GuardedStdio
-from omnirt.specs.mcp import ServerTool
+from omnirt.specs.mcp import ServerTool, allowed
 from omnirt.specs.parts import AnyServer, StdioServer
 from omnirt.specs.tools import ToolFailedError
 
@@ -129,7 +129,7 @@ class McpLink:
             self._failed(self._explained(problem))
         else:
             if self.problem is None:
-                self._tell("ready", tools=[tool.name for tool in self.tools])
+                self._tell("ready", tools=[tool.name for tool in allowed(self.server, self.tools)])
             self._settled.set()
             await self._over.wait()
         finally:

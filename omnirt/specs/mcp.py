@@ -61,6 +61,12 @@ def shared_servers(nodes: Iterable[Node]) -> dict[str, AnyServer]:
                 raise here.problem(f"Another agent has a different server named `{server.name}`; rename one")
             servers[server.name] = replace(
                 known,
+                allowed_tools=(
+                    None
+                    if known.allowed_tools is None or server.allowed_tools is None
+                    else [*known.allowed_tools, *server.allowed_tools]
+                ),
+                denied_tools=[name for name in known.denied_tools if name in server.denied_tools],
                 required=known.required or server.required,
                 connect_timeout_s=max(known.connect_timeout_s, server.connect_timeout_s),
                 timeout_s=max(known.timeout_s, server.timeout_s),

@@ -56,13 +56,15 @@ class Host:
         data_dir: Path,
         *args: str,
         tools: bool = True,
+        approvals: bool = True,
         opt_out: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Host]:
         """Starts a daemon and says hello to it."""
         async with Daemon.spawn(["--data-dir", str(data_dir), *args], env=env) as daemon:
             host = cls(daemon, opt_out)
-            await host.ask("initialize", capabilities={"tools": tools}, optOutNotifications=list(opt_out))
+            capabilities = {"tools": tools, "approvals": approvals}
+            await host.ask("initialize", capabilities=capabilities, optOutNotifications=list(opt_out))
             try:
                 yield host
                 if not host._over:
