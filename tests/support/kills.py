@@ -97,7 +97,8 @@ class Load:
         """Send audio at the pace of speech, each chunk other bytes, until cancelled."""
         begin = time.monotonic()
         for number in range(sys.maxsize):
-            await asyncio.sleep(begin + number * CHUNK_MS / 1000 - time.monotonic())
+            while (early_s := begin + number * CHUNK_MS / 1000 - time.monotonic()) > 0:
+                await asyncio.sleep(early_s)
             for session in range(SESSIONS):
                 self._count += 1
                 data = (number * SESSIONS + session).to_bytes(4, "little") * (BYTES_PER_MS * CHUNK_MS // 4)
