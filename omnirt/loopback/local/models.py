@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,7 @@ Tell = Callable[[str, str], None]
 """Tells the user something: a level of `log.message`, and the words."""
 
 _IDLE_DETECTORS = 8  # kept for sessions to come: 10 MB and 150 ms each
+_KEPT_SPEECH = 32  # sentences: what is said once is said again, in greetings and scripts
 
 
 class Models:
@@ -29,6 +31,7 @@ class Models:
         self.speaking = Workshop("omnirt-speaking")
         self._recognisers: dict[tuple[str | None, str], Recogniser] = {}
         self._synthesiser: Synthesiser | None = None
+        self._speech: OrderedDict[tuple[str, float], bytes] = OrderedDict()
         self._detectors: list[Detector] = []
         self._loading = asyncio.Lock()  # who comes while something is loaded waits for it
 
@@ -94,11 +97,17 @@ class Models:
         """The speech recognition of a session that was prepared."""
         return self._recognisers[options.model_dir, options.model_size]
 
-    def synthesiser(self) -> Synthesiser:
-        """hibari, once prepared."""
-        if self._synthesiser is None:
+    async def speech(self, session: object, text: str, speed: float) -> bytes:
+        """A sentence in hibari's voice, as PCM16 at 24 kHz."""
+        synthesiser, key = self._synthesiser, (text, speed)
+        if synthesiser is None:
             raise OmnirtError("internal", "The voice is not loaded.")
-        return self._synthesiser
+        if key not in self._speech:
+            self._speech[key] = await self.speaking.do(session, lambda: synthesiser.speech(text, speed))
+        self._speech.move_to_end(key)
+        if len(self._speech) > _KEPT_SPEECH:
+            self._speech.popitem(last=False)
+        return self._speech[key]
 
     @asynccontextmanager
     async def detector(self, options: LocalOptions) -> AsyncIterator[Detector | None]:

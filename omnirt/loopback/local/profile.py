@@ -116,5 +116,4 @@ class Work:
             return await synthesise(program, text)
         lowest, highest = _SPEEDS
         pace = min(max(speed, lowest), highest)
-        synthesiser = self._models.synthesiser()
-        return await self._models.speaking.do(self, lambda: synthesiser.speech(text, pace))
+        return await self._models.speech(self, text, pace)
