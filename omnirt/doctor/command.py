@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from urllib.parse import urlencode
 
 from msgspec import structs
 
@@ -17,13 +16,14 @@ from omnirt.doctor.findings import Findings
 from omnirt.doctor.local import find_config, find_settings, find_storage, find_versions
 from omnirt.doctor.report import show
 from omnirt.errors import OmnirtError
-from omnirt.loopback import LoopbackServer, SimulatorProfile, load_script
 from omnirt.providers.credentials import find
 from omnirt.providers.endpoint import Endpoint, completed, outline
 from omnirt.providers.keys import Credential
 from omnirt.providers.proxies import proxy_for
 from omnirt.providers.redaction import mask_headers, mask_url
 from omnirt.providers.settings import ConnectionSettings
+from omnirt.sessions.on_machine import open_here
+from omnirt.sessions.services import Services
 from omnirt.storage.paths import default_data_dir
 
 
@@ -33,11 +33,12 @@ def run(argv: Sequence[str]) -> int:
     findings = Findings()
     find_versions(findings)
     config = find_config(findings, args.config)
-    find_storage(findings, args.data_dir or default_data_dir())
+    data_dir = args.data_dir or default_data_dir()
+    find_storage(findings, data_dir)
     if config is not None:
         find_settings(findings, config, os.environ)
         try:
-            asyncio.run(_endpoint(findings, config, offline=args.offline))
+            asyncio.run(_endpoint(findings, config, data_dir, offline=args.offline))
         except OmnirtError as error:
             findings.add("endpoint", "fail", error.message)
         except KeyboardInterrupt:
@@ -71,7 +72,7 @@ def _variable(name: str) -> Path | None:
     return Path(text) if text else None
 
 
-async def _endpoint(findings: Findings, config: ConnectionSettings, *, offline: bool) -> None:
+async def _endpoint(findings: Findings, config: ConnectionSettings, data_dir: Path, *, offline: bool) -> None:
     """Find the endpoint with its key, tell of it, and connect.
 
     Raises:
@@ -93,11 +94,10 @@ async def _endpoint(findings: Findings, config: ConnectionSettings, *, offline: 
     from omnirt.doctor.probe import probe  # with a connection only, as it brings websockets
 
     async with AsyncExitStack() as stack:
-        if endpoint.provider == "simulator":
-            endpoint = await _simulated(endpoint, stack)
-        elif not endpoint.url:
-            findings.add("connection", "skipped", "sessions open this provider by themselves")
-            return
+        if not endpoint.url:
+            services = Services.standalone(data_dir, os.environ)
+            stack.push_async_callback(services.close)
+            endpoint = await open_here(endpoint, services, stack)
         await probe(endpoint, findings)
 
 
@@ -105,22 +105,9 @@ def _describe(findings: Findings, endpoint: Endpoint, found: Credential | None) 
     proxy = proxy_for(endpoint.url)
     findings.endpoint = {
         "provider": endpoint.provider,
-        "url": endpoint.shown_url or "a simulator of the session's own, on this machine",
+        "url": endpoint.shown_url or "of the session's own, on this machine",
         "model": endpoint.model,
         "headers": mask_headers(endpoint.headers),
         "keyFrom": None if found is None else found.place,
         "proxy": None if proxy is None else mask_url(proxy),
     }
-
-
-async def _simulated(endpoint: Endpoint, stack: AsyncExitStack) -> Endpoint:
-    """The endpoint with a simulated provider behind it."""
-    script = endpoint.simulator.script
-    profile = SimulatorProfile(None if script is None else load_script(script), endpoint.simulator.speed)
-    server = await stack.enter_async_context(LoopbackServer())
-    loopback = server.open(profile)
-    return structs.replace(
-        endpoint,
-        url=f"{loopback.url}?{urlencode({'model': endpoint.model})}",
-        headers={"Authorization": f"Bearer {loopback.token}"},
-    )
