@@ -139,7 +139,13 @@ def settle_all(talk: Conversation, now: float) -> None:
 
 
 def reported(talk: Conversation, item_id: str, content_index: int, played_ms: int, now: float) -> None:
-    """The host said how far its player is."""
+    """The host said how far its player is; at its first word what only the clock said is open again."""
+    part = talk.playback.get(item_id, content_index)
+    if part is not None and not talk.playback.reporting:
+        for later in talk.playback.parts()[talk.playback.parts().index(part) :]:
+            if not later.cut:
+                later.heard_ms = None
+                talk.heard.heard.pop(later.key, None)
     talk.playback.report(item_id, content_index, played_ms, now)
     settle_played(talk, now)
 

@@ -22,7 +22,7 @@ def interrupt(
     """
     part = _interrupted_part(talk, now, item_id, content_index)
     if part is not None and played_ms is not None:
-        talk.playback.report(part.item_id, part.content_index, played_ms, now)
+        heard.reported(talk, part.item_id, part.content_index, played_ms, now)
     if item_id is not None and not _interruptible(talk, now, item_id, part):
         return False, None
     was_asked = talk.turns.in_flight is not None and not talk.turns.in_flight.cancelled

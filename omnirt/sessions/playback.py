@@ -103,6 +103,11 @@ class Playback:
         part.reported_ms = played_ms
         self._reporting = part.key
 
+    @property
+    def reporting(self) -> bool:
+        """Whether the host has told a position: from then on the clock does not count."""
+        return self._reporting is not None
+
     def unsettled(self) -> list[Part]:
         """The parts of which it is not known yet how much was heard."""
         return [part for part in self._parts.values() if part.heard_ms is None]

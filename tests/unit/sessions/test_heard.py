@@ -76,6 +76,18 @@ def test_by_reports_it_is_heard_whole_when_the_host_says_so_and_not_before() -> 
     assert [part.played_at_ms for part in talk.heard] == [600]
 
 
+def test_a_host_that_begins_to_report_late_is_believed_and_not_the_clock() -> None:
+    talk = told("First of all, friends.")
+    talk.feed(pe.item_added(pe.message("item_b", "assistant", AUDIO_PART)))
+    talk.feed(*spoken("resp_2", "item_b", 1000, "And then."))
+    pass_time(talk, 10.0)
+    assert item_of(talk, "item_b").heard_ms == 1000
+    report(talk, "item_a", 1100)
+    talk.close()
+    assert (item_of(talk).heard_ms, item_of(talk).heard_text) == (1100, "First of")
+    assert (item_of(talk, "item_b").heard_ms, item_of(talk, "item_b").heard_text) == (0, "")
+
+
 def test_what_is_played_after_it_says_that_a_part_was_heard() -> None:
     talk = told("First of all.")
     talk.feed(pe.item_added(pe.message("item_b", "assistant", AUDIO_PART)))
