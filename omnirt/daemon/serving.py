@@ -77,6 +77,7 @@ class Daemon:
             self._lifecycle,
             self._flights,
             self._calls,
+            loaded=self._loaded,
             framing=settings.framing,
             max_message_bytes=settings.max_message_bytes,
         )
@@ -89,6 +90,7 @@ class Daemon:
         self._watch: asyncio.Task[None] | None = None
         self._all_read = False
         self._working = False
+        self._warm_up = False
 
     async def run(self) -> int:
         """Serves until the host, a signal or `end` puts an end to it; returns the exit code."""
@@ -120,7 +122,10 @@ class Daemon:
 
             self._watch = self._loop.create_task(wait_for_death(params.process_id))
             self._watch.add_done_callback(lambda task: None if task.cancelled() else self.end("hostDead"))
-        self._loop.call_soon(self._loop.call_soon, self._app.warm_up)  # behind the write of the reply
+        self._warm_up = True
+        self._loop.call_soon(
+            self._loop.call_soon, self._connection.loader.begin
+        )  # behind the write of the reply
 
     def exiting(self) -> None:
         """The host sent `exit`."""
@@ -157,6 +162,15 @@ class Daemon:
             self.end("eof")
         else:
             self._input.resume()
+
+    def _loaded(self) -> None:
+        """The handlers are there. Next is the voice SDK, for a host that said who it is means to talk."""
+        if self._ending.is_set():
+            self._connection.refuse_rest()
+            return
+        if self._warm_up:
+            self._app.warm_up()
+        self._read_on()
 
     def _work_soon(self) -> None:
         self._loop.call_soon(self._work)
@@ -232,7 +246,8 @@ class Daemon:
 
 
 def _load_handlers() -> Mapping[str, Handler]:
-    from omnirt.methods.handlers import HANDLERS  # with the first method that is not lifecycle
+    import omnirt.methods.wiring  # noqa: F401 - what `App.registry` needs, here in the thread that loads
+    from omnirt.methods.handlers import HANDLERS
 
     return cast("Mapping[str, Handler]", HANDLERS)
 

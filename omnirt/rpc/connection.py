@@ -24,6 +24,7 @@ from omnirt.rpc.boundary import Handler, RequestContext, Settled, encode_reply, 
 from omnirt.rpc.calls import HostCalls
 from omnirt.rpc.lanes import OutputQueue
 from omnirt.rpc.lifecycle import Lifecycle
+from omnirt.rpc.loading import Held, Loader
 from omnirt.rpc.requests import BatchReply, Flight, Flights, ReplyTo
 
 MAX_IN_FLIGHT = 65_536
@@ -52,10 +53,11 @@ class Connection(Generic[A]):
 
     Args:
         app: Given to every handler.
-        load_handlers: Gives the handlers by method name; called when the first of them is needed.
+        load_handlers: Gives the handlers by method name; called in a thread when the first of them is needed.
         queue: Where replies go.
         lifecycle: The methods that the connection answers itself.
         flights, calls: What is in flight in either direction; shared with the host's other half.
+        loaded: Called when the handlers are there: what waited for them is served by `work`.
         framing, max_message_bytes: See `FrameDecoder`.
     """
 
@@ -68,20 +70,21 @@ class Connection(Generic[A]):
         flights: Flights,
         calls: HostCalls,
         *,
+        loaded: Callable[[], None],
         framing: FramingChoice,
         max_message_bytes: int,
     ) -> None:
         self._app = app
-        self._load_handlers = load_handlers
         self._queue = queue
         self._lifecycle = lifecycle
         self._decoder = FrameDecoder(framing, max_message_bytes)
         self._max_message_bytes = max_message_bytes
-        self._backlog: deque[Framed] = deque()
+        self._backlog: deque[Framed | Held] = deque()
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Future[object]] = set()
         self._deferred = 0
-        self._start: Callable[[RequestContext[A]], object] | None = None
+        self.loader: Loader[A] = Loader(load_handlers, flights, self._take_held)
+        self._loaded = loaded
         self._flights = flights
         self._calls = calls
         lifecycle.cancel = flights.cancel
@@ -116,8 +119,8 @@ class Connection(Generic[A]):
             self._serve(self._backlog.popleft())
 
     def forget_rest(self) -> None:
-        """Serves nothing of what waits."""
-        self._backlog.clear()
+        """Serves nothing of what waits and was not begun."""
+        self._backlog = deque(message for message in self._backlog if isinstance(message, Held))
 
     async def finish(self) -> None:
         """Cancels what still runs for requests and notifications, and waits a little for it to end."""
@@ -127,11 +130,18 @@ class Connection(Generic[A]):
         if running:
             await asyncio.wait(running, timeout=0.3)
 
-    def _serve(self, message: Framed) -> None:
-        if isinstance(message, Problem):
-            self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
-        else:
+    def _serve(self, message: Framed | Held) -> None:
+        if isinstance(message, bytes):
             self._message(jsonrpc.parse(message))
+        elif isinstance(message, Problem):
+            self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
+        elif self._flights.withdraw(message.flight):  # else it was cancelled meanwhile
+            self._guarded(self._dispatch, message.request, message.reply_to)
+
+    def _take_held(self, held: list[Held]) -> None:
+        """What was held was sent before all that waits now."""
+        self._backlog.extendleft(reversed(held))
+        self._loaded()
 
     def _problem(self, problem: Problem) -> OmnirtError:
         if problem.kind == "parse_error":
@@ -156,14 +166,19 @@ class Connection(Generic[A]):
     def _element(self, element: jsonrpc.Element, reply_to: ReplyTo) -> None:
         match element:
             case Request():
-                try:
-                    self._request(element, reply_to)
-                except Exception as error:  # noqa: BLE001 - one request's failure must not cost those behind it
-                    self._refuse(element, reply_to, wire_error(error, element.method))
+                self._guarded(self._request, element, reply_to)
             case Response():
                 self._calls.answer(element)
             case Invalid(error, request_id):
                 reply_to(jsonrpc.encode_error(request_id, error))
+
+    def _guarded(
+        self, serve: Callable[[Request, ReplyTo], None], request: Request, reply_to: ReplyTo
+    ) -> None:
+        try:
+            serve(request, reply_to)
+        except Exception as error:  # noqa: BLE001 - one request's failure must not cost those behind it
+            self._refuse(request, reply_to, wire_error(error, request.method))
 
     def _request(self, request: Request, reply_to: ReplyTo) -> None:
         result = self._lifecycle.handle(request)
@@ -173,13 +188,14 @@ class Connection(Generic[A]):
             return
         if request.id is None and not self._takes_notification(request):
             return
-        if len(self._running) >= MAX_IN_FLIGHT:
+        if len(self._running) + len(self.loader) >= MAX_IN_FLIGHT:
             raise OmnirtError("overloaded", "Too many requests are in flight.")
         if request.method == "shutdown":
             self._flights.refuse(cancellable_only=True)
-        elif request.method == "session.start":
-            self._app.warm_up()
-        self._dispatch(request, reply_to)
+        if self.loader.done:
+            self._dispatch(request, reply_to)
+        else:
+            self.loader.hold(request, reply_to)
 
     def _takes_notification(self, request: Request) -> bool:
         spec = METHODS.get(request.method)
@@ -195,12 +211,13 @@ class Connection(Generic[A]):
             reply_to(jsonrpc.encode_error(request.id, error))
 
     def _dispatch(self, request: Request, reply_to: ReplyTo) -> None:
+        dispatcher = self.loader.dispatcher
+        if dispatcher is None:
+            raise self.loader.failure or RuntimeError("dispatched before the handlers were loaded")
+        if request.method == "session.start":
+            self._app.warm_up()
         ctx = RequestContext(self._app, request.method, request.params, is_notification=request.id is None)
-        if self._start is None:
-            from omnirt.rpc.dispatch import Dispatcher
-
-            self._start = Dispatcher[A](self._load_handlers()).start
-        answer = self._start(ctx)
+        answer: object = dispatcher.start(ctx)
         if isinstance(answer, CoroutineType):
             answer = self._loop.create_task(answer)
         if not isinstance(answer, asyncio.Future):

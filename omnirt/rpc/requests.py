@@ -93,6 +93,13 @@ class Flights:
 
     def answer(self, flight: Flight, outcome: Settled) -> bool:
         """Answers a request, unless that has been done; whether this was the answer."""
+        if not self.withdraw(flight):
+            return False
+        flight.reply_to(encode_reply(flight.request_id, flight.method, outcome))
+        return True
+
+    def withdraw(self, flight: Flight) -> bool:
+        """Takes a request out again without an answer, unless it has been answered; whether it was there."""
         same = self._by_key.get(flight.key, [])
         if flight not in same:
             return False
@@ -100,7 +107,6 @@ class Flights:
         if not same:
             del self._by_key[flight.key]
         self._count -= 1
-        flight.reply_to(encode_reply(flight.request_id, flight.method, outcome))
         self._changed.set()
         return True
 

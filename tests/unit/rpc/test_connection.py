@@ -27,6 +27,7 @@ from omnirt.protocol.types import Empty
 from omnirt.rpc.boundary import Handler, RequestContext
 from omnirt.rpc.calls import HostCalls
 from omnirt.rpc.connection import MAX_IN_FLIGHT, Connection
+from omnirt.rpc.dispatch import Dispatcher
 from omnirt.rpc.lanes import OutputQueue
 from omnirt.rpc.lifecycle import Lifecycle
 from omnirt.rpc.requests import Flights
@@ -77,9 +78,11 @@ class World:
             self.lifecycle,
             self.flights,
             self.calls,
+            loaded=lambda: None,
             framing="lines",
             max_message_bytes=10_000,
         )
+        self.connection.loader.dispatcher = self.connection.loader.load()
 
     def notification_failed(self, method: str, params: bytes | None, error: OmnirtError) -> None:
         self.failed.append((method, error.kind))
@@ -482,7 +485,8 @@ async def test_calls_fail_at_once_when_the_host_is_gone(world: World) -> None:
 
 @in_world
 async def test_a_raw_result_is_sent_as_it_stands(world: World) -> None:
-    world.connection._load_handlers = lambda: {"server.stats": lambda ctx, params: Raw(b'{"n":1.50}')}
+    handlers: dict[str, Handler] = {"server.stats": lambda ctx, params: Raw(b'{"n":1.50}')}
+    world.connection.loader.dispatcher = Dispatcher(handlers)
     world.send(ask(1, "server.stats"))
     [frame] = world.queue.take(10**6)
     assert frame == b'{"jsonrpc":"2.0","id":1,"result":{"n":1.50}}\n'
