@@ -88,7 +88,8 @@ def ours() -> One:
     lifecycle = Lifecycle(cast("InitializeResult", None), _Nobody())
     handlers = {"session.sendAudio": _take}
     parts = (_Nobody(), lambda: handlers, queue, lifecycle, Flights(), HostCalls(queue))
-    connection = Connection(*parts, framing="auto", max_message_bytes=1 << 24)
+    connection = Connection(*parts, loaded=lambda: None, framing="auto", max_message_bytes=1 << 24)
+    connection.loader.dispatcher = connection.loader.load()
 
     def one() -> bytes:
         connection.receive(LINE)

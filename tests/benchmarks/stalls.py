@@ -27,9 +27,10 @@ PAUSE_S = 0.05
 
 
 class Found(NamedTuple):
-    """ms: the worst stall, and the CPU time of the worst collection (a full one at the end is among them)."""
+    """ms: the worst stall, the CPU time of the busiest, and that of the worst collection, full ones too."""
 
     stall: float
+    busy: float
     collection: float
 
 
@@ -54,7 +55,7 @@ class Probed:
                 await asyncio.sleep(0.01)
         self._read = len(lines)
         told = json.loads(lines[-1])
-        return Found(told["stall_ms"], told["collection_ms"])
+        return Found(told["stall_ms"], told["busy_ms"], told["collection_ms"])
 
     def _lines(self) -> list[str]:
         text = self._report.read_text(encoding="ascii") if self._report.exists() else ""
