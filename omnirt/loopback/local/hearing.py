@@ -17,7 +17,7 @@ from omnirt.loopback.parts import Job
 from omnirt.loopback.script import Unheard
 
 SETTLE_MS = 140
-"""A pause after which the words so far are recognised as if they were the last; in a word they are shorter."""
+"""A pause after which the words so far are recognised as if they were the last; words have shorter ones."""
 _GUESS_EVERY_MS = 1_200  # a guess that is being made when the speech ends holds up the words at the end
 _LEAST_CLOSED_MS = 4_000  # shorter stretches lack context
 _LONGEST_MS = 12_000  # the recogniser's time grows faster than the stretch

@@ -16,6 +16,7 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel
 
 from omnirt.loopback.conversation import Conversation
+from omnirt.loopback.parts import Parts
 from omnirt.loopback.reading import load_script
 from omnirt.loopback.script import Script
 from omnirt.loopback.simulator import simulated_parts
@@ -60,14 +61,18 @@ class Talk:
     """Sends events and collects what comes back; the clock stands still unless it is moved."""
 
     def __init__(
-        self, script: Script | Mapping[str, object] | None = None, *, synthesiser: bool = False
+        self,
+        script: Script | Mapping[str, object] | None = None,
+        *,
+        synthesiser: bool = False,
+        parts: Parts | None = None,
     ) -> None:
         program = find_program("espeak-ng") if synthesiser else None
         if not isinstance(script, Script):
             script = load_script(script or {})
         self.voice = Voice(program)
         self.now = 100.0
-        self.parts = simulated_parts(script, self.voice)
+        self.parts = parts or simulated_parts(script, self.voice)
         self.core = Conversation(self.parts, tag="t", model="gpt-realtime", now=self.now, wall=1e9)
         self.events: list[Event] = []
         self._collect()
