@@ -17,7 +17,7 @@ from omnirt.protocol.calls import CALLS
 from omnirt.protocol.events import EVENTS
 from omnirt.protocol.methods import METHODS
 from omnirt.protocol.types import Event
-from omnirt.providers.settings import ConnectionSettings
+from omnirt.providers.config import Configuration, load_config
 from omnirt.settings import OPTIONS
 from omnirt.specs.parse import parse_spec
 from tests.support import documents
@@ -28,7 +28,7 @@ ROWS = documents.rows(PROTOCOL)
 TABLES = {**METHODS, **EVENTS, **CALLS}
 RUN = {("text", "exchange"), ("python", ""), ("python", "schemas"), ("sh", "piped"), ("sh", "run")}
 RUN |= {("toml", "endpoint"), ("text", "request")}  # by tests/e2e/test_endpoints_page.py
-CHECKED = {("yaml", "agent"), ("json", ""), ("yaml", ""), ("sh", ""), ("sh", "install")}
+CHECKED = {("yaml", "agent"), ("json", ""), ("yaml", ""), ("toml", ""), ("sh", ""), ("sh", "install")}
 SHOWN = {("text", ""), ("js", "")}  # pictures, and JavaScript for a library that is not ours
 
 
@@ -79,7 +79,7 @@ def test_the_pages_name_no_method_notification_or_call_that_does_not_exist() -> 
 
 def test_the_protocol_page_tells_every_setting_and_flag() -> None:
     told = words(PROTOCOL.read_text(encoding="utf-8").split("## Settings")[1])
-    assert set(ConnectionSettings.__struct_fields__) <= told
+    assert set(Configuration.__struct_fields__) <= told
     flags = {name.replace("_", "-") for name in OPTIONS if name != "tape"} | {"no-code"}
     assert {flag for flag in flags if f"--{flag}" not in PROTOCOL.read_text(encoding="utf-8")} == set()
 
@@ -136,6 +136,12 @@ def test_json_and_yaml_on_a_page_can_be_read() -> None:
     for block in documents.all_blocks():
         if block.language in readers:
             assert readers[block.language](block.text) is not None, block.where
+
+
+@pytest.mark.parametrize("block", documents.blocks("toml"), ids=lambda block: block.where)
+def test_a_configuration_file_on_a_page_is_valid(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(block.text, encoding="utf-8")
+    assert load_config(None, tmp_path) != load_config(None, tmp_path / "none")
 
 
 @pytest.mark.parametrize("block", documents.blocks("sh"), ids=lambda block: block.where)
