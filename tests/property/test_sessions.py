@@ -196,6 +196,31 @@ def test_whatever_comes_all_that_starts_ends_once_and_closed_is_last(script: lis
         assert msgspec.json.decode(encoded)["atMs"] >= 0
 
 
+@settings(deadline=None, max_examples=300)
+@given(st.lists(acts, max_size=40))
+def test_at_the_end_it_is_known_of_all_audio_how_much_was_heard(script: list[Any]) -> None:
+    talk = Talk()
+    for act in script:
+        perform(talk, act)
+    talk.close()
+    generated: Counter[tuple[str, int]] = Counter()
+    for audio in talk.of(ev.RealtimeAudio):
+        generated[audio.item_id, audio.content_index] += audio.delta_ms
+    last = {(part.item_id, part.content_index): part for part in talk.heard}
+    assert set(last) >= set(generated)
+    for key, part in last.items():
+        assert 0 <= part.heard_ms <= generated[key]
+        assert (part.played_at_ms is None) == (part.heard_ms == 0)
+    for item_id, index in generated:
+        item = talk.core.items.get(item_id)
+        if item is None or item.role != "assistant" or not item.content or len(item.content) > 1 or index:
+            continue
+        assert item.heard_ms == sum(part.heard_ms for key, part in last.items() if key[0] == item_id)
+        if item.content[index].type == "audio" and item.generated_text:
+            assert isinstance(item.heard_text, str)
+            assert item.generated_text.startswith(item.heard_text)
+
+
 def mended(event: Event) -> object:
     """As the wire does it: half characters from careless JSON are replaced."""
     return _mended(msgspec.to_builtins(event))
