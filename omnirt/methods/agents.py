@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec import UNSET
 
@@ -15,9 +13,7 @@ from omnirt.protocol.lifecycle import NoParams
 from omnirt.protocol.validation import shortened
 from omnirt.specs.load import AgentInfo
 from omnirt.specs.problems import path_text, problem_text
-from omnirt.specs.threads import BusyError, in_thread
-
-T = TypeVar("T")
+from omnirt.specs.threads import apart
 
 _MAX_NAMED: Final = 5
 _MAX_DESCRIPTION: Final = 500
@@ -26,7 +22,7 @@ _MAX_DESCRIPTION: Final = 500
 async def list_(ctx: Context, params: NoParams) -> m.AgentListResult:
     """The agents of the folders; the user is told of files that are none."""
     library = ctx.app.registry.services.library
-    known, broken = await _apart(lambda: (library.list(), library.broken()))
+    known, broken = await apart(lambda: (library.list(), library.broken()))
     if broken:
         named = ", ".join(path_text(path) for path in broken[:_MAX_NAMED])
         more = ", …" if len(broken) > _MAX_NAMED else ""
@@ -42,7 +38,7 @@ async def validate(ctx: Context, params: m.AgentValidateParams) -> m.AgentValida
     from omnirt.specs.check import problems_of  # brings what only starts need
 
     library = ctx.app.registry.services.library
-    problems = await _apart(lambda: problems_of(params.agent, library))
+    problems = await apart(lambda: problems_of(params.agent, library))
     return m.AgentValidateResult(valid=not problems, problems=[_problem(error) for error in problems])
 
 
@@ -60,11 +56,3 @@ def _problem(error: OmnirtError) -> m.AgentProblem:
     if isinstance(line, int):
         problem.line = line
     return problem
-
-
-async def _apart(call: Callable[[], T]) -> T:
-    """`call()` in a thread."""
-    try:
-        return await asyncio.wrap_future(in_thread(call))
-    except BusyError as error:
-        raise OmnirtError("overloaded", f"{error}; restart the daemon.") from None

@@ -14,6 +14,7 @@ from omnirt.sessions.sink import EventSink
 from omnirt.settings import ServeSettings
 
 if TYPE_CHECKING:
+    from omnirt.methods.lookups import Lookups
     from omnirt.methods.notices import Notices
     from omnirt.sessions.registry import Registry
 
@@ -91,6 +92,7 @@ class App:
         self._environ = environ
         self._registry: Registry | None = None
         self._notices: Notices | None = None
+        self._lookups: Lookups | None = None
         self._services_closed = False
         self.openrpc: bytes | None = None
         """The encoded answer to `rpc.discover`, once it was asked for."""
@@ -103,6 +105,15 @@ class App:
 
             self._registry = make_registry(self.settings, self.host, self._environ)
         return self._registry
+
+    @property
+    def lookups(self) -> Lookups:
+        """The agents that are being looked up."""
+        if self._lookups is None:
+            from omnirt.methods.lookups import Lookups
+
+            self._lookups = Lookups()
+        return self._lookups
 
     @property
     def live_sessions(self) -> int:
@@ -128,6 +139,8 @@ class App:
 
     async def close_services(self) -> None:
         """Flushes storage and stops what sessions share; once the sessions are closed."""
+        if self._lookups is not None:
+            self._lookups.close()
         if self._registry is not None and not self._services_closed:
             self._services_closed = True
             await self._registry.services.close()

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
+from omnirt.errors import OmnirtError
 from omnirt.methods.app import Context
+from omnirt.methods.lookups import Answer
 from omnirt.protocol import methods as m
-from omnirt.protocol.types import Empty, Result, SessionInfo
+from omnirt.protocol.types import Empty, Params, SessionInfo
+from omnirt.sessions.plan import resolve_agent
 from omnirt.sessions.session import SessionOptions
+from omnirt.specs.load import Located
 
-Answer = Result | asyncio.Future[Any]
+P = TypeVar("P", bound=Params)
 
 
 def start(ctx: Context, params: m.SessionStartParams) -> Answer:
     """Begin a session; its events follow the reply."""
+    if not isinstance(params.agent, str):
+        return _start(ctx, params, params.agent)
+    registry = ctx.app.registry
+
+    def refused(error: OmnirtError) -> None:
+        if params.session_id is not None:
+            registry.refused(params.session_id, error)
+
+    return ctx.app.lookups.run(
+        params.session_id,
+        partial(resolve_agent, params.agent, registry.services),
+        partial(_start, ctx, params),
+        refused,
+        starting=True,
+    )
+
+
+def _start(ctx: Context, params: m.SessionStartParams, agent: Mapping[str, Any] | Located) -> Answer:
     record = params.record or "assistant"
     options = SessionOptions(
         variables=params.variables,
@@ -29,7 +52,7 @@ def start(ctx: Context, params: m.SessionStartParams) -> Answer:
     )
     lane = ctx.app.host.open_lane(audio_stored=record != "none")
     try:
-        session, started = ctx.app.registry.start(params.agent, params.session_id, options, lane)
+        session, started = ctx.app.registry.start(agent, params.session_id, options, lane)
     except BaseException:
         lane.close()
         raise
@@ -72,7 +95,10 @@ def clear_audio(ctx: Context, params: m.SessionParams) -> Answer:
 def update(ctx: Context, params: m.SessionUpdateParams) -> Answer:
     """Queue another agent, other variables or settings."""
     session = ctx.app.registry.taking_inputs(params.session_id)
-    return session.put_update(params.agent, params.variables, params.realtime)
+    if not isinstance(params.agent, str):
+        return session.put_update(params.agent, params.variables, params.realtime)
+    updated = session.update_of(params.agent, params.variables, params.realtime)
+    return ctx.app.lookups.run(params.session_id, updated, lambda _: session.put_checked_update(updated))
 
 
 def wait(ctx: Context, params: m.SessionWaitParams) -> Answer:
@@ -104,9 +130,10 @@ def get(ctx: Context, params: m.SessionParams) -> SessionInfo:
     return ctx.app.registry.get(params.session_id).info()
 
 
-def list_(ctx: Context, params: m.NoParams) -> m.SessionListResult:
+def list_(ctx: Context, params: m.NoParams) -> Answer:
     """All live sessions."""
-    return m.SessionListResult(sessions=ctx.app.registry.list())
+    registry = ctx.app.registry
+    return ctx.app.lookups.after_starts(lambda: m.SessionListResult(sessions=registry.list()))
 
 
 def stop(ctx: Context, params: m.SessionStopParams) -> Answer:
@@ -116,6 +143,38 @@ def stop(ctx: Context, params: m.SessionStopParams) -> Answer:
         return outcome
     session = ctx.app.registry.get(params.session_id)
     return session.stop_now(force=bool(params.force))
+
+
+def in_turn(
+    handler: Callable[[Context, P], Answer], *, ordered: bool = False
+) -> Callable[[Context, P], Answer]:
+    """A handler that waits while there is no session yet, as its agent is being looked up.
+
+    One of an input (`ordered`) waits for the agent of an update as well, so that inputs keep their order.
+    """
+
+    def handle(ctx: Context, params: P) -> Answer:
+        session_id = getattr(params, "session_id", None)
+        call = partial(handler, ctx, params)
+        if session_id is None:
+            return call()
+        return ctx.app.lookups.behind(session_id, call, ordered=ordered, size=_size(params))
+
+    return handle
+
+
+def _size(params: Params) -> int:
+    match params:
+        case m.SessionSendAudioParams():
+            return len(params.audio)
+        case m.SessionSendTextParams():
+            return len(params.text)
+        case m.SessionSendMessageParams():
+            texts = [
+                part.text if isinstance(part, m.InputText) else part.image_url for part in params.content
+            ]
+            return sum(map(len, texts))
+    return 0
 
 
 def _part(part: m.InputText | m.InputImage) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from omnirt.protocol.types import CloseReason, SessionInfo
 from omnirt.sessions.services import Services
 from omnirt.sessions.session import RealtimeSession, SessionOptions
 from omnirt.sessions.sink import EventSink
+from omnirt.specs.load import Located
 
 MAX_SESSIONS = 256
 """Live sessions of one daemon (`limits.maxSessions`); each costs a socket and about 1 MB."""
@@ -36,7 +37,11 @@ class Registry:
         return len(self._live)
 
     def start(
-        self, agent: str | Mapping[str, Any], session_id: str | None, options: SessionOptions, sink: EventSink
+        self,
+        agent: str | Mapping[str, Any] | Located,
+        session_id: str | None,
+        options: SessionOptions,
+        sink: EventSink,
     ) -> tuple[RealtimeSession, asyncio.Future[SessionStartResult]]:
         """Begin a session; its id is taken from now on.
 
@@ -60,11 +65,19 @@ class Registry:
         try:
             started = session.launch()
         except OmnirtError as error:
-            self._fail(session.session_id, error)
+            self.refused(session.session_id, error)
             raise
         self._live[session.session_id] = session
         session.life.closed.add_done_callback(lambda closed: self._over(session, closed))
         return session, started
+
+    def refused(self, session_id: str, error: OmnirtError) -> None:
+        """Keeps why there is no session of this id, for the inputs that it was sent."""
+        if session_id in self._live:
+            return
+        self._failed[session_id] = error
+        while len(self._failed) > MAX_ENDED:
+            self._failed.popitem(last=False)
 
     def get(self, session_id: str) -> RealtimeSession:
         """A live session.
@@ -120,9 +133,4 @@ class Registry:
         error = None if started.cancelled() else started.exception()
         if not isinstance(error, OmnirtError):
             error = OmnirtError("cancelled", "The start of the session was called off.")
-        self._fail(session.session_id, error)
-
-    def _fail(self, session_id: str, error: OmnirtError) -> None:
-        self._failed[session_id] = error
-        while len(self._failed) > MAX_ENDED:
-            self._failed.popitem(last=False)
+        self.refused(session.session_id, error)

@@ -35,6 +35,7 @@ from omnirt.sessions.sink import EventSink
 from omnirt.sessions.team import Team
 from omnirt.sessions.tools import ToolRunner
 from omnirt.sessions.upstream import InputPump
+from omnirt.specs.threads import apart
 from omnirt.specs.tools import ToolRequest
 from omnirt.storage import AudioFile, StorageProblem
 
@@ -190,7 +191,7 @@ class Run:
     async def apply(self, updated: Callable[[], Plan]) -> None:
         """Make the session what an updated plan says; one that is wrong is told, and changes nothing."""
         try:
-            plan = updated()
+            plan = await apart(updated)
             graph = await self._team.assemble(plan)
         except OmnirtError as error:
             self.tell_error(error, method="session.update")

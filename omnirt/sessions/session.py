@@ -7,8 +7,9 @@ import contextlib
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ from omnirt.sessions.services import Services
 from omnirt.sessions.sink import EventSink, QueueSink
 from omnirt.specs.load import Located
 from omnirt.specs.spec import AgentSpec
-from omnirt.specs.threads import in_thread
+from omnirt.specs.threads import apart
 
 _SESSION_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,128}")
 
@@ -103,9 +104,7 @@ class RealtimeSession:
     async def start(self) -> None:
         """Begin to connect; `connect` tells the outcome."""
         if isinstance(self._agent, str):
-            self._agent = await asyncio.wrap_future(
-                in_thread(partial(resolve_agent, self._agent, self.services))
-            )
+            self._agent = await apart(partial(resolve_agent, self._agent, self.services))
         self.launch()
 
     def launch(self) -> asyncio.Future[SessionStartResult]:
@@ -246,15 +245,26 @@ class RealtimeSession:
         Raises:
             OmnirtError: `agent_not_found`, `agent_invalid`, `invalid_params`.
         """
+        updated = self.update_of(agent, variables, realtime)
+        updated()  # what is wrong with it by itself is told at once
+        return self.put_checked_update(updated)
+
+    def update_of(
+        self,
+        agent: str | Mapping[str, Any] | None,
+        variables: Mapping[str, Any] | None,
+        realtime: Mapping[str, Any] | None,
+    ) -> Callable[[], Plan]:
+        """Makes the plan of an update whenever it is called; reads files when the agent has a name."""
         self._check_live()
         run = self.life.run
+        # Of the plan that holds then: an update before this one may fail.
+        return lambda: run.plan.updated(self.services, agent, variables, realtime)
 
-        def updated() -> Plan:
-            # Of the plan that holds then: an update before this one may fail.
-            return run.plan.updated(self.services, agent, variables, realtime)
-
-        updated()  # what is wrong with it by itself is told at once
-        return self.life.inbox.put(inbox.UpdateEntry(lambda: run.apply(updated)))
+    def put_checked_update(self, updated: Callable[[], Plan]) -> inbox.Reply:
+        """Queue an update from `update_of` that could be made."""
+        self._check_live()
+        return self.life.inbox.put(inbox.UpdateEntry(lambda: self.life.run.apply(updated)))
 
     def put_wait(self, timeout_s: float) -> inbox.Reply:
         """Queue a wait for idle."""

@@ -17,7 +17,7 @@ from omnirt.sessions.services import Services
 from omnirt.specs.graph import MAX_TOOLS, Node, resolve_graph
 from omnirt.specs.mcp import allowed, define, same_connection, shared_servers
 from omnirt.specs.parts import AnyServer, StdioServer
-from omnirt.specs.threads import BusyError, in_thread
+from omnirt.specs.threads import apart
 from omnirt.specs.tools import RunTool
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Team:
         Raises:
             OmnirtError: `agent_invalid`; `mcp_server_failed` for one that is required.
         """
-        nodes = resolve_graph(plan.spec, self._services.library, plan.place)
+        nodes = await apart(partial(resolve_graph, plan.spec, self._services.library, plan.place))
         graph = await self._build(plan, nodes)
         links = await self._connected(shared_servers(nodes.values()).values())
         self._add_tools(graph, nodes, links)
@@ -97,11 +97,8 @@ class Team:
             python=self._services.python,
             on_handoff=self._on_handoff,
         )
-        try:
-            # In a thread, as it imports what a spec names and calls what it says.
-            return await asyncio.wrap_future(in_thread(build))
-        except BusyError as error:
-            raise OmnirtError("overloaded", f"{error}; restart the daemon.") from None
+        # In a thread, as it imports what a spec names and calls what it says.
+        return await apart(build)
 
     async def _connected(self, servers: Iterable[AnyServer]) -> dict[str, McpLink]:
         """The links of these servers by name, each ready or failed; new ones are begun all at once."""

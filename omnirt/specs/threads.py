@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
 import traceback
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
+
+from omnirt.errors import OmnirtError
 
 T = TypeVar("T")
 
@@ -41,6 +44,18 @@ def in_thread(call: Callable[[], T]) -> Future[T]:
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(_run, call, future), name=_NAME, daemon=True).start()
     return future
+
+
+async def apart(call: Callable[[], T]) -> T:
+    """What `call` gives, in such a thread.
+
+    Raises:
+        OmnirtError: `overloaded`: there is no thread. Beyond that what `call` raises.
+    """
+    try:
+        return await asyncio.wrap_future(in_thread(call))
+    except BusyError as error:
+        raise OmnirtError("overloaded", f"{error}; restart the daemon.") from None
 
 
 def describe(error: BaseException) -> str:
