@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.daemon import Message
 from tests.support.host import Host, Talk
-from tests.support.mcp import ended, stdio
+from tests.support.mcp_servers import ended, stdio
 from tests.support.programs import find_program, missing
 
 pytestmark = pytest.mark.anyio

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import sys
 import uuid
 import wave
 from collections.abc import Callable
@@ -94,6 +95,8 @@ def fill(value: Json, names: Names) -> Json:
             return recorded_audio(found["name"])
         if found["kind"] == "file":
             return str(ROOT / found["name"])
+        if found["kind"] == "python":
+            return sys.executable
         return names[found["name"]] if found["name"] else value
     if isinstance(value, list):
         return [fill(element, names) for element in value]

@@ -21,7 +21,7 @@ from omnirt.sessions.services import Services
 from omnirt.sessions.session import RealtimeSession
 from omnirt.storage import AudioStorage
 from tests.support.daemon import driven
-from tests.support.mcp import ended, serving, stdio
+from tests.support.mcp_servers import ended, serving, stdio
 from tests.support.talks import WAIT_S, Heard, of, simulated
 
 AGENT: dict[str, Any] = {"name": "clerk", "instructions": "Be brief."}
