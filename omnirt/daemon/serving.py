@@ -246,7 +246,10 @@ class Daemon:
 
 
 def _load_handlers() -> Mapping[str, Handler]:
-    import omnirt.methods.wiring  # noqa: F401 - what `App.registry` needs, here in the thread that loads
+    """In a thread, with what the first session would otherwise import in the loop."""
+    import anyio._backends._asyncio  # noqa: F401 - which anyio imports with the first task group
+
+    import omnirt.methods.wiring  # noqa: F401 - what `App.registry` needs
     from omnirt.methods.handlers import HANDLERS
 
     return cast("Mapping[str, Handler]", HANDLERS)
