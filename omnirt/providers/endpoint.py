@@ -22,8 +22,9 @@ from omnirt.providers.auth import (
 )
 from omnirt.providers.choice import chosen_url, model_of, provider_of
 from omnirt.providers.keys import Credential, KeySearch, key_search
+from omnirt.providers.known import known_secrets
 from omnirt.providers.local import LocalProblem, LocalSettings, local_plan
-from omnirt.providers.redaction import mask_headers, mask_url, url_secrets
+from omnirt.providers.redaction import mask_headers, mask_url
 from omnirt.providers.settings import (
     ConnectionSettings,
     Found,
@@ -111,6 +112,12 @@ def outline(
     session = _parsed(settings, Place("invalid_params", "$.settings"))
     file = _parsed(config, Place("endpoint_unresolved", "$"))
     sources = Sources(session, file, env)
+    endpoint = _outline(sources, spec_model)
+    secrets = dict.fromkeys((*endpoint.secrets, *known_secrets(sources)))
+    return structs.replace(endpoint, secrets=tuple(secrets))
+
+
+def _outline(sources: Sources, spec_model: str | None) -> Endpoint:
     tracing = _tracing(sources)
     chosen = sources.find("provider")
     if chosen is not None and chosen.value == "simulator":
@@ -178,10 +185,9 @@ def _remote(
     search = key_search(sources, provider, url, headers)
     place = placement(sources, azure=azure)
     key = sources.key(azure)
-    known = [] if key is None else [check_key(key)]
-    if key is not None and search is None and not carries_key(url, headers):
-        url, headers = authorize(url, headers, known[0], place)
-    known += [secret for proxy in _proxies(sources) for secret in url_secrets(proxy)]
+    secret = None if key is None else check_key(key)
+    if secret is not None and search is None and not carries_key(url, headers):
+        url, headers = authorize(url, headers, secret, place)
     return Endpoint(
         provider=provider,
         url=url,
@@ -189,7 +195,7 @@ def _remote(
         model=model,
         warnings=(*warnings, *_in_the_clear(url, headers)),
         tracing=tracing,
-        secrets=secrets_of(url, headers, *known),
+        secrets=secrets_of(url, headers),
         search=search,
     )
 
@@ -222,11 +228,6 @@ def _parsed(settings: ConnectionSettings | Mapping[str, Any] | None, place: Plac
     if isinstance(settings, ConnectionSettings):
         return settings
     return parse_settings(None if settings is None else dict(settings), place, ConnectionSettings)
-
-
-def _proxies(sources: Sources) -> list[str]:
-    """Proxies of the environment: their passwords are secrets as well."""
-    return [value for name, value in sources.env.items() if name.lower().endswith("_proxy")]
 
 
 def _tracing(sources: Sources) -> bool | TracingSettings:

@@ -112,7 +112,10 @@ def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def url_secrets(url: str) -> tuple[str, ...]:
     """The secrets in a URL: its userinfo, and the values of secret query members."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ()
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
     found = [unquote(password)] if colon and password else []
     if user and (not found or len(user) >= MIN_SURE):

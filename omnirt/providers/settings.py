@@ -144,12 +144,12 @@ class Sources:
     """
 
     def __init__(self, session: ConnectionSettings, file: ConnectionSettings, env: Mapping[str, str]) -> None:
-        self._layers = (session, file)
+        self.layers = (session, file)
         self.env = env
 
     def find(self, name: str, *, variable: str | None = None) -> Found | None:
         """The setting `name`; None when nobody gave it, or when null hides it."""
-        for rank, layer in enumerate(self._layers):
+        for rank, layer in enumerate(self.layers):
             value = getattr(layer, name)
             if value is UNSET:
                 continue
@@ -163,12 +163,12 @@ class Sources:
 
     def hidden(self, name: str) -> bool:
         """Whether a null says that there is nothing, wherever else it may be found."""
-        return self.find(name) is None and any(getattr(layer, name) is not UNSET for layer in self._layers)
+        return self.find(name) is None and any(getattr(layer, name) is not UNSET for layer in self.layers)
 
     def key_hidden(self) -> bool:
         """The same of the key, under either name."""
         return self.key(azure=True) is None and any(
-            getattr(layer, name) is not UNSET for layer in self._layers for name in KEY_NAMES
+            getattr(layer, name) is not UNSET for layer in self.layers for name in KEY_NAMES
         )
 
     def first(self, names: Sequence[str]) -> Found | None:
@@ -178,7 +178,7 @@ class Sources:
 
     def key(self, azure: bool) -> Found | None:
         """The API key. Two names, one setting: a null under either hides the variable."""
-        for rank, layer in enumerate(self._layers):
+        for rank, layer in enumerate(self.layers):
             values = {name: getattr(layer, name) for name in KEY_NAMES}
             if all(value is UNSET for value in values.values()):
                 continue

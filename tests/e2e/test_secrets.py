@@ -277,3 +277,31 @@ async def test_a_handshake_that_is_refused_with_the_key_in_its_body(birds: Aviar
                 assert error["status"] == status
             daemon = host.daemon
     nothing_leaked(birds, daemon.stdout, daemon.stderr, log, data)
+
+
+LEAK = """
+import os
+
+def leak() -> str:
+    \"\"\"Fails, and says too much.\"\"\"
+    raise ValueError(" ".join(os.environ[name] for name in os.environ["LEAKED"].split()))
+"""
+
+
+async def test_a_tool_that_fails_with_what_it_found_in_the_environment(birds: Aviary, tmp_path: Path) -> None:
+    (tmp_path / "leaky_tools.py").write_text(LEAK)
+    data, log = tmp_path / "data", tmp_path / "daemon.log"
+    env = environment(birds)
+    leaked = "OPENAI_API_KEY AZURE_OPENAI_API_KEY AZURE_CLIENT_SECRET GITHUB_TOKEN HTTPS_PROXY"
+    env |= {"PYTHONPATH": str(tmp_path), "LEAKED": leaked}
+    script = {"rules": [{"on": "text", "do": [{"call": {"tool": "leak"}}]}, {"do": [{"say": "failed"}]}]}
+    async with Host.spawn(data, "--log-level", "debug", "--log-file", str(log), env=env) as host:
+        agent = {**AGENT, "tools": [{"run": "python:leaky_tools:leak"}]}
+        talk = await host.start(agent=agent, script=script, raw=True)
+        await talk.ask("sendText", text="Hello")
+        await talk.ask("wait")
+        [end] = talk.of("toolEnd")
+        assert (end["status"], end["error"]["code"]) == ("failed", "ValueError")
+        assert "***" in end["error"]["message"]
+        daemon = host.daemon
+    nothing_leaked(birds, daemon.stdout, daemon.stderr, log, data)

@@ -179,3 +179,31 @@ def test_a_key_in_the_wrong_place_is_not_quoted(settings: dict[str, object]) -> 
     with pytest.raises(OmnirtError) as caught:
         resolve(settings, {}, {})
     assert "canary" not in f"{caught.value.message}{caught.value.data}"
+
+
+@pytest.mark.parametrize("provider", ["simulator", "compatible"])
+def test_what_is_given_and_not_used_is_a_secret_all_the_same(provider: str) -> None:
+    settings = {
+        "provider": provider,
+        "api_key": "canary-1",
+        "openai_realtime_url": "wss://u:canary-2@h.example/realtime?token=canary-3",
+        "azure_openai_endpoint": "https://canary-4@res.openai.azure.com",
+        "extra_headers": {"Cookie": "canary-5", "X-Tenant": "tenant-1"},
+        "openai_realtime_api_key_in_query": "true",
+    }
+    file = {
+        "openai_api_key": "canary-6",
+        "openai_base_url": "https://[",
+        "headers": {"X-Token": "Bearer canary-7"},
+    }
+    env = {
+        "GITHUB_TOKEN": "canary-8-long-enough",
+        "OPENAI_HEADERS": "X-Secret: canary-9",
+        "HTTPS_PROXY": "http://u:canary-10@proxy.example",
+        "OPENAI_BASE_URL": "https://h.example?key=canary-11",
+        "SSH_AUTH_SOCK": "not-a-secret-at-all",
+        "HEADERS": "nothing",
+    }
+    secrets = set(resolve(settings, file, env).secrets)
+    assert {f"canary-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11)} | {"canary-8-long-enough"} <= secrets
+    assert not secrets & {"true", "tenant-1", "not-a-secret-at-all", "nothing"}
