@@ -93,7 +93,9 @@ class Services:
             yield self._client(service)
         except openai.APITimeoutError:
             raise self._silent(what) from None
-        except openai.APIConnectionError:
+        except openai.APIConnectionError as error:
+            if "Connect" not in type(error.__cause__).__name__:
+                raise _broke_off(what, error.__cause__ or error) from None
             raise OmnirtError("provider_unreachable", f"The {what} service can't be reached.") from None
         except openai.APIStatusError as error:
             words = f"The {what} service answered {error.status_code}: {_shown(error)}"
@@ -105,8 +107,7 @@ class Services:
         except Exception as error:  # noqa: BLE001 - in the midst of a stream the HTTP library's own come through
             if "timeout" in type(error).__name__.casefold():
                 raise self._silent(what) from None
-            words = f"The {what} service broke off ({type(error).__name__})."
-            raise OmnirtError("provider_error", words) from None
+            raise _broke_off(what, error) from None
 
     def _silent(self, what: str) -> OmnirtError:
         return OmnirtError("timed_out", f"The {what} service said nothing for {self._timeout_s:g} s.")
@@ -127,6 +128,10 @@ class Services:
                 http_client=DefaultAsyncHttpxClient(timeout=timeout, trust_env=not here),
             )
         return self._clients[key]
+
+
+def _broke_off(what: str, error: BaseException) -> OmnirtError:
+    return OmnirtError("provider_error", f"The {what} service broke off ({type(error).__name__}).")
 
 
 def _shown(error: Exception) -> str:
