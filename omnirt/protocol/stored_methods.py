@@ -23,6 +23,7 @@ GET_LIMIT = 200
 MAX_GET_LIMIT = 2000
 MAX_QUERY = 1000
 
+Limit = Annotated[int, Meta(ge=1, le=2**31 - 1, description="A page has no more; it may have fewer")]
 Query = Annotated[str, Meta(max_length=MAX_QUERY)]
 Cursor = Annotated[str, Meta(max_length=4096, description="`nextCursor` of the page before")]
 
@@ -33,7 +34,7 @@ class HistoryListParams(Params):
     project_slug: str | None = None
     agent_slug: str | None = None
     query: Query | None = None
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIST_LIMIT)] | None = None
+    limit: Limit | None = None
     cursor: Cursor | None = None
 
 
@@ -61,7 +62,7 @@ class HistoryGetParams(Params):
     """`history.get`: the items of all runs, the oldest first."""
 
     session_id: str
-    limit: Annotated[int, Meta(ge=1, le=MAX_GET_LIMIT)] | None = None
+    limit: Limit | None = None
     cursor: Cursor | None = None
 
 

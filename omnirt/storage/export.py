@@ -72,7 +72,7 @@ def read_audio(data_dir: Path, params: AudioReadParams, patience: Patience) -> A
         OmnirtError: `not_found`, `storage_failed`, `timed_out`.
     """
     with reading(data_dir, patience) as connection:
-        [path] = _parts(data_dir, connection, params.session_id, params.item_id, params.content_index or 0)
+        path, *_ = _parts(data_dir, connection, params.session_id, params.item_id, params.content_index)
     with told(data_dir, patience), Recording(path) as recording:
         begin = recording.bytes_of(params.offset_ms or 0)
         length = recording.size if params.length_ms is None else recording.bytes_of(params.length_ms)

@@ -19,6 +19,8 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol.stored_methods import (
     GET_LIMIT,
     LIST_LIMIT,
+    MAX_GET_LIMIT,
+    MAX_LIST_LIMIT,
     HistoryGetParams,
     HistoryGetResult,
     HistoryListParams,
@@ -34,8 +36,8 @@ from omnirt.storage.reading import reading
 
 MAX_PAGE_BYTES = 4 << 20
 """Of the items of a page; a result has 8 MiB at most, with room for the files."""
-MAX_FILES = 4000
-"""Of a page; each takes some 500 bytes."""
+MAX_FILES = 800
+"""Of a page; each takes some 500 bytes, and 5000 at most."""
 _MEMBERS = 100
 """An item itself has fewer."""
 _QUOTE = '"'
@@ -105,7 +107,7 @@ def list_sessions(data_dir: Path, params: HistoryListParams, patience: Patience)
     if key is not None:
         where.append("(started_at, session_id) < (?, ?)")
         values += (key.started_at, key.session_id)
-    limit = params.limit or LIST_LIMIT
+    limit = min(params.limit or LIST_LIMIT, MAX_LIST_LIMIT)
     sql = f"{_SESSION} WHERE {' AND '.join(where)} ORDER BY started_at DESC, session_id DESC LIMIT ?"
     with reading(data_dir, patience) as connection:
         if connection is None:
@@ -126,7 +128,7 @@ def get_session(data_dir: Path, params: HistoryGetParams, patience: Patience) ->
     key = key_of(params.cursor, _PageKey) or _BEFORE_ALL
     with reading(data_dir, patience) as connection:
         session = find_session(connection, params.session_id)
-        limit = params.limit or GET_LIMIT
+        limit = min(params.limit or GET_LIMIT, MAX_GET_LIMIT)
         values = (params.session_id, *key.item, limit + 1)
         rows = connection.execute(_ITEMS, values).fetchall() if connection is not None else []
         taken = _within(rows[:limit])

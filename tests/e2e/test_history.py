@@ -101,10 +101,10 @@ async def test_audio_is_read_while_it_grows_and_exported(host: Host, tmp_path: P
     ("method", "params", "path"),
     [
         ("history.list", {"limit": 0}, "$.limit"),
-        ("history.list", {"limit": 501}, "$.limit"),
+        ("history.list", {"limit": 2**31}, "$.limit"),
         ("history.list", {"cursor": "nonsense"}, "$.cursor"),
         ("history.list", {"query": "x" * 1001}, "$.query"),
-        ("history.get", {"sessionId": "s", "limit": 2001}, "$.limit"),
+        ("history.get", {"sessionId": "s", "limit": 1.5}, "$.limit"),
         ("history.get", {}, "$.sessionId"),
         ("audio.read", {"sessionId": "s", "itemId": "i", "offsetMs": -1}, "$.offsetMs"),
     ],
