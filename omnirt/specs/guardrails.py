@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 MAX_PATTERN: Final = 2000
 """Characters of one pattern."""
-MAX_REPEATS: Final = 10_000
-"""What the counts of a pattern (`{n}`) may multiply to: a million takes a second to compile, and a hundred
-million bring the process down."""
+MAX_REPEATS: Final = 1000
+"""What the counts of a pattern (`{n}`) may multiply to: the library writes repeated groups out, so that a
+million takes seconds to compile, and a hundred million bring the process down."""
 SEARCH_S: Final = 0.2
 """How long one pattern may search; those that are no fault of their author's take microseconds."""
 

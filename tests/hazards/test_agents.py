@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from agents import GuardrailFunctionOutput, OutputGuardrail
 from agents.realtime import RealtimeAgent, realtime_handoff
+from agents.realtime.config import RealtimeSessionModelSettings
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
@@ -21,7 +23,7 @@ from tests.support.provider_events import (
     message,
     words,
 )
-from tests.support.talks import Heard, bare_talk, of, of_type, omnirt_talk
+from tests.support.talks import Heard, bare_talk, of, of_type, omnirt_talk, simulated, simulator
 
 
 class TestAHandoffAfterAnUpdate:
@@ -111,3 +113,99 @@ class TestWordsThatNobodyHeard:
 
 def _position(cut: dict[str, Any]) -> dict[str, Any]:
     return {name: cut[name] for name in ("item_id", "content_index", "audio_end_ms")}
+
+
+class TestAShortAnswerUnderAGuardrail:
+    """Output guardrails don't run on an answer that is shorter than their debounce length."""
+
+    ANSWER = (
+        created("r1"),
+        words("r1", "i1", "It costs $5."),
+        event(
+            "response.output_audio_transcript.done",
+            response_id="r1",
+            item_id="i1",
+            output_index=0,
+            content_index=0,
+            transcript="It costs $5.",
+        ),
+        done("r1"),
+    )
+
+    @driven
+    async def test_bare_it_is_never_checked(self) -> None:
+        checked: list[str] = []
+
+        def no_prices(_context: object, _agent: object, output: str) -> GuardrailFunctionOutput:
+            checked.append(output)
+            return GuardrailFunctionOutput(output_info=None, tripwire_triggered="$" in output)
+
+        agent = RealtimeAgent(
+            name="greeter", output_guardrails=[OutputGuardrail(guardrail_function=no_prices)]
+        )
+        async with Provider.open() as provider, bare_talk(provider.url, agent=agent) as session:
+            events = Heard(session.__aiter__())
+            await provider.send(*self.ANSWER)
+            await events.first(of_type("agent_end"))
+            assert checked == []
+            await events.stop()
+
+    @driven
+    async def test_omnirt_checks_it(self, tmp_path: Path) -> None:
+        agent = {"name": "greeter", "output_guardrails": [{"name": "no_prices", "deny": [r"\$\d"]}]}
+        async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url, agent=agent) as session:
+            events: Heard[Event] = Heard(session.stream_events())
+            await provider.send(*self.ANSWER)
+            tripped = await events.first(of(ev.RealtimeGuardrailTripped))
+            assert isinstance(tripped, ev.RealtimeGuardrailTripped)
+            assert tripped.guardrails == ["no_prices"]
+            await provider.expect("response.create")
+            await events.stop()
+
+
+class TestAVoiceThatWasHeard:
+    """The provider refuses an update with another voice whole, so that a handoff changes nothing at all."""
+
+    SCRIPT: ClassVar = {
+        "rules": [
+            {"on": "user", "match": "bill", "do": [{"hand_off": "billing"}]},
+            {"on": "any", "do": [{"say": "hello"}]},
+        ]
+    }
+
+    @driven
+    async def test_bare_the_update_is_refused(self) -> None:
+        from agents.realtime.model_inputs import RealtimeModelSendSessionUpdate
+
+        async with simulator(self.SCRIPT) as endpoint, bare_talk(endpoint.url, key=endpoint.token) as session:
+            events = Heard(session.__aiter__())
+            await session.send_message("Hello")
+            await events.first(of_type("agent_end"))
+            changed = RealtimeModelSendSessionUpdate(
+                session_settings={"voice": "coral", "instructions": "Bill."}
+            )
+            await session.model.send_event(changed)
+            refused = await events.first(of_type("error"))
+            assert "voice" in repr(refused)
+            await events.stop()
+
+    @driven
+    async def test_omnirt_keeps_the_voice_and_takes_the_rest(self, tmp_path: Path) -> None:
+        billing = {"name": "billing", "instructions": "Bill.", "realtime_settings": {"voice": "coral"}}
+        agent = {"name": "greeter", "handoffs": [billing]}
+        settings = simulated(self.SCRIPT)
+        async with omnirt_talk(tmp_path, agent=agent, settings=settings, raw=True) as session:
+            events: Heard[Event] = Heard(session.stream_events())
+            await session.send_text("Hello")
+            await events.first(of(ev.RealtimeResponseEnd))
+            await session.send_text("My bill")
+
+            def holds(event: Event) -> bool:
+                shown = event.event.get("session", {}) if isinstance(event, ev.RealtimeRaw) else {}
+                return shown.get("instructions") == "Bill." and shown["audio"]["output"]["voice"] == "ash"
+
+            await events.first(holds)
+            kept = await events.first(of(ev.RealtimeError))
+            assert isinstance(kept, ev.RealtimeError)
+            assert kept.kind == "session_state"
+            await events.stop()
