@@ -1,0 +1,1 @@
+"""The Python side of the example agents: PYTHONPATH has to name the folder that this package is in."""
