@@ -212,8 +212,9 @@ class Gate:
             talk.cancel_response(now, response.response_id)
         cut(talk, now, [tripped])
         self._forget_untold(answer, response)
-        if not unwanted:
-            # Whoever interrupted an answer wants no other in its place.
+        if unwanted:
+            self._again = 0  # whoever interrupted an answer wants no other in its place
+        else:
             self._ask_again(response.response_id, message, now)
         if isinstance(end, Mapping):
             self._feed(answer, end, now)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from agents import GuardrailFunctionOutput, OutputGuardrail
 from agents.realtime import RealtimeAgent, realtime_handoff
-from agents.realtime.config import RealtimeSessionModelSettings
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
