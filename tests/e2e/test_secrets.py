@@ -233,6 +233,7 @@ async def test_a_refusal_that_repeats_the_key(birds: Aviary, tmp_path: Path) -> 
     data, log = tmp_path / "data", tmp_path / "daemon.log"
     flags = ("--log-level", "debug", "--log-file", str(log))
     async with Host.spawn(data, *flags, env=environment(birds)) as host:
+        await host.start("first")  # the voice SDK takes seconds to load, and the provider waits no longer
         for way in ("error", "close", "created"):
             async with Provider.open(answers=False) as provider:
                 given = settings(birds, provider.url)
@@ -280,15 +281,20 @@ async def test_a_handshake_that_is_refused_with_the_key_in_its_body(birds: Aviar
 
 
 LEAK = """
+import logging
 import os
 
 def leak() -> str:
     \"\"\"Fails, and says too much.\"\"\"
-    raise ValueError(" ".join(os.environ[name] for name in os.environ["LEAKED"].split()))
+    found = " ".join(os.environ[name] for name in os.environ["LEAKED"].split())
+    logging.getLogger("leaky").warning("found %s", found)
+    raise ValueError(found)
 """
 
 
-async def test_a_tool_that_fails_with_what_it_found_in_the_environment(birds: Aviary, tmp_path: Path) -> None:
+async def test_a_tool_that_logs_and_raises_what_it_found_in_the_environment(
+    birds: Aviary, tmp_path: Path
+) -> None:
     (tmp_path / "leaky_tools.py").write_text(LEAK)
     data, log = tmp_path / "data", tmp_path / "daemon.log"
     env = environment(birds)
@@ -303,5 +309,6 @@ async def test_a_tool_that_fails_with_what_it_found_in_the_environment(birds: Av
         [end] = talk.of("toolEnd")
         assert (end["status"], end["error"]["code"]) == ("failed", "ValueError")
         assert "***" in end["error"]["message"]
+        await host.daemon.wait_stderr(lambda said: b"WARNING leaky: found ***" in said)
         daemon = host.daemon
     nothing_leaked(birds, daemon.stdout, daemon.stderr, log, data)
