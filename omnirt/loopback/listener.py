@@ -65,7 +65,7 @@ class Listener:
 
     def _stopped(self, at_ms: int) -> None:
         self._talk.emit("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._item_id)
-        self._commit(self._buffer.take())
+        self._commit()
         detection = self._talk.settings.detection
         if detection is not None and detection.create_response is not False:
             self._due += 1
@@ -78,7 +78,7 @@ class Listener:
                 f"Expected at least {_LEAST_MS}ms of audio, but buffer only has {have:.2f}ms of audio."
             )
             raise ClientError("input_audio_buffer_commit_empty", message)
-        self._commit(self._buffer.take())
+        self._commit()
 
     def clear(self) -> None:
         """Forget uncommitted audio."""
@@ -86,8 +86,9 @@ class Listener:
         self._item_id = self._hearing = None
         self._talk.emit("input_audio_buffer.cleared")
 
-    def _commit(self, audio: bytes) -> None:
+    def _commit(self) -> None:
         talk, form = self._talk, self._buffer.format
+        quiet_ms, audio = self._buffer.quiet_ms, self._buffer.take()
         item_id, self._item_id = self._item_id or talk.new_id("item"), None
         hearing, self._hearing = self._hearing, None
         talk.emit("input_audio_buffer.committed", previous_item_id=talk.items.last_id, item_id=item_id)
@@ -96,7 +97,7 @@ class Listener:
         talk.items.keep_audio(part, audio, len(audio) // form.bytes_per_ms)
         detected = hearing is not None
         hearing = hearing or self._ears.begin(form)
-        hearing.end(audio, detected=detected)
+        hearing.end(audio, quiet_ms, detected=detected)
         self._heard[item_id] = hearing, part
         self._turns[item_id] = Turn("audio", "", self._turns[item_id].number, hearings=(hearing,))
         self.tell_words()

@@ -77,8 +77,8 @@ class Hearing(Protocol):
     def follow(self, audio: bytes | bytearray, quiet_ms: int) -> None:
         """The turn goes on: all its audio so far, and for how long nobody has spoken."""
 
-    def end(self, audio: bytes, *, detected: bool) -> None:
-        """The turn is over; `detected` when speech was found in it."""
+    def end(self, audio: bytes, quiet_ms: int, *, detected: bool) -> None:
+        """The turn is over, with this silence at its end; `detected` when speech was found in it."""
 
     def deltas(self) -> list[str]:
         """The words that became certain since the last call, as they are written one after another."""

@@ -84,7 +84,7 @@ class ScriptedHearing:
     def follow(self, audio: bytes | bytearray, quiet_ms: int) -> None:
         """Nothing is known before the end."""
 
-    def end(self, audio: bytes, *, detected: bool) -> None:
+    def end(self, audio: bytes, quiet_ms: int, *, detected: bool) -> None:
         """The turn is over."""
         self.words = self._ears.words(audio, self._form)
 

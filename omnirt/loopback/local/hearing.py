@@ -132,13 +132,12 @@ class LocalHearing:
 
     # the turn is over
 
-    def end(self, audio: bytes, *, detected: bool) -> None:
+    def end(self, audio: bytes, quiet_ms: int, *, detected: bool) -> None:
         """The turn is over."""
         self._collect()
         self._audio = audio
         self._doubtful = not detected
-        if not detected:
-            self._speech_end = len(audio)
+        self._speech_end = len(audio) - (self._bytes(quiet_ms) if detected else 0)
         if not self._pending_covers(self._speech_end):
             self._pending = None  # a guess: the final words are better, and wanted now
         self._finish()

@@ -37,7 +37,7 @@ class Speaker:
 
     def end(self, *, detected: bool = True) -> None:
         """The turn is over."""
-        self.hearing.end(self.audio, detected=detected)
+        self.hearing.end(self.audio, self.quiet_ms, detected=detected)
         self.tell()
 
     @property
@@ -156,6 +156,15 @@ def test_what_a_host_commits_without_detection_is_recognised_in_stretches_and_do
     assert speaker.hearing.words == speaker.told == "one two three"
 
 
+def test_a_turn_that_comes_in_one_piece_is_heard() -> None:
+    hearing = LocalHearing(PCM16)
+    hearing.end(noise(1_000, 3000) + silence(500), 500, detected=True)
+    [job] = hearing.jobs
+    assert isinstance(job, Transcribe)
+    job.done("Hello.")
+    assert hearing.deltas() == ["Hello."]
+
+
 def test_words_that_turn_out_otherwise_are_not_told_twice() -> None:
     speaker = Speaker()
     speaker.speak(1_300)
@@ -186,7 +195,7 @@ def test_a_guess_that_fails_is_made_again_and_a_failure_at_the_end_is_told() -> 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_stretches_are_cut_between_samples_of_any_format(form: Format) -> None:
     hearing = LocalHearing(form)
-    hearing.end(from_recording(noise(26_000, 3000), form), detected=False)
+    hearing.end(from_recording(noise(26_000, 3000), form), 0, detected=False)
     while hearing.words is None:
         [job] = hearing.jobs
         assert isinstance(job, Transcribe)
