@@ -21,6 +21,8 @@ class Part:
     item_id: str
     content_index: int
     response_id: str
+    number: int = 0
+    """In the order of the first audio."""
     generated_bytes: int = 0
     generated_ms: int = 0
     reported_ms: int | None = None
@@ -69,7 +71,8 @@ class Playback:
         self._bytes_per_ms = bytes_per_ms
         self._unsent_ms = unsent_ms
         self._parts: OrderedDict[tuple[str, int], Part] = OrderedDict()
-        self._reporting: tuple[str, int] | None = None
+        self._reporting: Part | None = None
+        self._count = 0
 
     def get(self, item_id: str, content_index: int) -> Part | None:
         """The part, if it is known."""
@@ -101,7 +104,7 @@ class Playback:
         if not part.reported_ms:
             part.played_s = max(part.arrived_s, now - played_ms / 1000)
         part.reported_ms = played_ms
-        self._reporting = part.key
+        self._reporting = part
 
     @property
     def reporting(self) -> bool:
@@ -130,10 +133,7 @@ class Playback:
     def _position_ms(self, part: Part, now: float) -> int:
         if self._reporting is None:
             return int(part.clock_ms(now))
-        if part.key == self._reporting:
-            return part.reported_ms or 0
-        keys = list(self._parts)
-        if self._reporting in self._parts and keys.index(part.key) < keys.index(self._reporting):
+        if part.number < self._reporting.number:
             return part.generated_ms
         return part.reported_ms or 0
 
@@ -161,6 +161,8 @@ class Playback:
         part = Part(
             item_id, content_index, response_id, anchor_s=starts_at, arrived_s=now, played_s=starts_at
         )
+        self._count += 1
+        part.number = self._count
         self._parts[part.key] = part
         self._forget()
         return part

@@ -124,7 +124,9 @@ def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_is_gone_is_forgotten_and_one_that_is_no_wav_file_is_left(tmp_path: Path) -> None:
     crash(tmp_path)
-    paths = {str(side): str(path) for side, path in query(tmp_path, "SELECT side || item_id, path FROM audio")}
+    paths = {
+        str(side): str(path) for side, path in query(tmp_path, "SELECT side || item_id, path FROM audio")
+    }
     (tmp_path / paths["host"]).unlink()
     (tmp_path / paths["assistantitem_1"]).write_bytes(b"lost")
     asyncio.run(start_and_wait_mended(tmp_path, "another"))

@@ -306,6 +306,36 @@ def test_a_database_that_is_damaged_under_way_is_set_aside_and_the_run_goes_on(t
     assert query(tmp_path, "PRAGMA integrity_check") == [("ok",)]
 
 
+def test_two_daemons_that_meet_a_damaged_database_go_on_in_one_new_one(tmp_path: Path) -> None:
+    problems: list[StorageProblem] = []
+
+    async def main() -> None:
+        storages = [AudioStorage(tmp_path, on_problem=problems.append) for _ in range(2)]
+        recorders = [
+            await storage.start_run(run_info(f"s{number}", f"run{number}"))
+            for number, storage in enumerate(storages)
+        ]
+        for storage in storages:
+            await storage.flush()
+        for suffix in ("-wal", "-shm", ""):
+            (tmp_path / f"omnirt.db{suffix}").unlink()
+        (tmp_path / "omnirt.db").write_bytes(b"no database at all " * 100)
+        for number, recorder in enumerate(recorders):
+            recorder.item(item(number))
+        await asyncio.gather(*(recorder.finish("stopped", ENDED, 1) for recorder in recorders))
+        for storage in storages:
+            await storage.close()
+
+    asyncio.run(main())
+    assert len(list(tmp_path.glob("omnirt.db.broken-*"))) == 1
+    assert "storage_failed" in {problem.kind for problem in problems}
+    assert query(tmp_path, "SELECT run_id, reason FROM runs ORDER BY run_id") == [
+        ("run0", "stopped"),
+        ("run1", "stopped"),
+    ]
+    assert query(tmp_path, "SELECT count(*) FROM items") == [(2,)]
+
+
 def test_a_database_that_was_taken_away_is_made_anew(tmp_path: Path) -> None:
     async def main() -> None:
         storage = AudioStorage(tmp_path)
