@@ -18,6 +18,8 @@ from omnirt.storage.paths import locks_dir, recording_path, session_audio_dir
 from omnirt.storage.patience import Patience
 from omnirt.storage.reading import changing, transaction
 
+_MERGE_PAGES = 200
+"""Some 20 ms of work: no other writer is kept waiting for longer."""
 _COUNT = """SELECT 1 + (SELECT count(*) FROM runs WHERE session_id = ?1)
     + (SELECT count(*) FROM items JOIN runs USING (run_id) WHERE session_id = ?1)
     + (SELECT count(*) FROM audio JOIN runs USING (run_id) WHERE session_id = ?1)
@@ -91,7 +93,13 @@ def finish_deletions(connection: sqlite3.Connection, data_dir: Path) -> int:
 
 def forget_words(connection: sqlite3.Connection) -> None:
     """Take the words of what was deleted out of the search's index and the database's log as well."""
-    connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+    pages = -_MERGE_PAGES  # all of the index; then so many pages at a time, between which others write
+    while True:
+        before = connection.total_changes
+        connection.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (pages,))
+        if connection.total_changes - before < 2:  # SQLite's word for: nothing is left to be merged
+            break
+        pages = _MERGE_PAGES
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
