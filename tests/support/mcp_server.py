@@ -38,7 +38,8 @@ def fail(reason: str) -> str:
 @server.tool()
 async def slow(seconds: float) -> str:
     """Takes its time."""
-    await anyio.sleep(seconds)
+    with anyio.move_on_after(seconds):
+        await anyio.sleep_forever()
     return f"after {seconds} s"
 
 

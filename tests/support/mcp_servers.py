@@ -51,14 +51,15 @@ async def serving(
 
 
 async def ended(pids: Iterable[int]) -> None:
-    """Return when none of these processes lives any more; a zombie does not."""
+    """Return when none of these processes lives any more."""
     async with asyncio.timeout(WAIT_S):
         for pid in pids:
-            while _lives(pid):
+            while alive(pid):
                 await asyncio.sleep(0.02)
 
 
-def _lives(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process lives; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +110,7 @@ async def hang_async() -> None:
 
 async def block() -> None:
     """Holds up its loop, as an async function must not."""
-    time.sleep(4)
+    threading.Event().wait(4)
 
 
 def shout() -> str:
