@@ -47,6 +47,8 @@ def parse_serve(argv: Sequence[str], environ: Mapping[str, str]) -> ServeSetting
         description="The daemon: JSON-RPC 2.0 on stdin and stdout, logs on stderr.",
         epilog="Each option has a variable as well (OMNIRT_DATA_DIR for --data-dir); the option wins.",
         allow_abbrev=False,
+        # With a width it does not ask the terminal for one, by modules that every start would pay for.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
     )
     parser.add_argument("--stdio", action="store_true", help="accepted, means nothing")
     parser.add_argument(

@@ -11,7 +11,7 @@ from tests.benchmarks.table import Row, Target, against, percentile, plain
 SESSIONS = 32
 LATENCY_SESSIONS = 8
 ROUNDS = 5
-SECONDS = 5.0
+SECONDS = 4.0
 
 
 def measure(sessions: int, rounds: int, seconds: float) -> dict[str, list[Load]]:
