@@ -18,8 +18,8 @@ from omnirt.storage.paths import locks_dir, recording_path, session_audio_dir
 from omnirt.storage.patience import Patience
 from omnirt.storage.reading import changing, transaction
 
-_MERGE_PAGES = 200
-"""Some 20 ms of work: no other writer is kept waiting for longer."""
+_MERGE_PAGES = 50
+"""Some 30 ms of work: no other writer is kept waiting for longer."""
 _COUNT = """SELECT 1 + (SELECT count(*) FROM runs WHERE session_id = ?1)
     + (SELECT count(*) FROM items JOIN runs USING (run_id) WHERE session_id = ?1)
     + (SELECT count(*) FROM audio JOIN runs USING (run_id) WHERE session_id = ?1)
