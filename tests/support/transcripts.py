@@ -216,7 +216,6 @@ class Player:
                 return
         raise Mismatch(f"not expected (any more): {json.dumps(message)[:400]}")
 
-
     def _is_anywhere(self, message: Json) -> bool:
         """Whether it may come whenever it likes, and is none that a line waits for."""
         if not any(fits(pattern, message, dict(self._names)) for pattern in self._transcript.anywhere):
