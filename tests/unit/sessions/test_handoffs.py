@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from omnirt.protocol import events as ev
 from omnirt.protocol.methods import SessionWaitResult
 from omnirt.protocol.types import Event
 from omnirt.sessions import RealtimeSession
+from omnirt.sessions.services import Services
+from omnirt.specs.load import AgentLibrary
+from omnirt.storage import AudioStorage
 from tests.support.talks import WAIT_S, Heard, omnirt_talk, simulated
 
 BILLING: dict[str, Any] = {"name": "billing", "instructions": "Bills.", "handoffs": ["triage"]}
@@ -288,5 +292,33 @@ def test_an_update_of_a_voice_that_was_heard_keeps_it_and_takes_the_rest(tmp_pat
             assert (output["voice"], output["speed"]) == ("ash", 1.2)
             [error] = talk.of(ev.RealtimeError)
             assert error.kind == "session_state"
+
+    asyncio.run(main())
+
+
+def test_an_update_finds_agents_of_files_and_those_inside_them(tmp_path: Path) -> None:
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    (agents / "triage.json").write_text(json.dumps(TRIAGE))
+    (agents / "poet.json").write_text(json.dumps({"name": "poet", "instructions": "Rhyme."}))
+
+    async def main() -> None:
+        services = Services(storage=AudioStorage(tmp_path / "data"), library=AgentLibrary([agents]))
+        session = RealtimeSession("triage", services=services, settings=simulated(SCRIPT), raw=True)
+        async with session.managed():
+            talk = Talk(session)
+            await talk.update(agent="billing")  # inside the file
+            assert session.info().agent == "billing"
+            await talk.update(agent="poet")
+            assert session.info().agent == "poet"
+            (agents / "poet.json").write_text(
+                json.dumps({"name": "poet", "instructions": "Sing, do not rhyme."})
+            )
+            await talk.update(agent="poet")
+            assert (await talk.provider(4))["instructions"] == "Sing, do not rhyme."
+            with pytest.raises(OmnirtError) as caught:
+                session.put_update("billing", None, None)
+            assert caught.value.kind == "agent_not_found"
+        await services.close()
 
     asyncio.run(main())
