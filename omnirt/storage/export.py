@@ -21,7 +21,7 @@ from omnirt.protocol.stored_methods import (
     AudioReadResult,
 )
 from omnirt.storage.history import find_session
-from omnirt.storage.paths import FILE_MODE, recording_path
+from omnirt.storage.paths import FILE_MODE, database_path, recording_path
 from omnirt.storage.patience import Patience
 from omnirt.storage.reading import reading, told
 from omnirt.storage.sound import Recording
@@ -246,8 +246,8 @@ def _checked(data_dir: Path, text: str, *, overwrite: bool) -> Path:
     if "\0" in text or not target.is_absolute() or not target.name:
         raise wrong("The path of an export is the absolute path of a file")
     try:
-        if target.parent.resolve().is_relative_to(data_dir.resolve()):
-            raise wrong("An export does not go into the data directory")
+        if _is_ours(data_dir.resolve(), target.parent.resolve() / target.name):
+            raise wrong("An export does not go to where omnirt keeps its own files")
         if target.is_dir():
             raise wrong("There is a folder of this name")
         if os.path.lexists(target) and not overwrite:
@@ -255,6 +255,14 @@ def _checked(data_dir: Path, text: str, *, overwrite: bool) -> Path:
     except (OSError, RuntimeError) as error:  # a name too long; links in a circle
         raise _unwritable(target, error) from None
     return target
+
+
+def _is_ours(data_dir: Path, target: Path) -> bool:
+    """Whether a path is, or could become, a file of ours."""
+    if not target.is_relative_to(data_dir):
+        return False
+    first = target.relative_to(data_dir).parts[0]
+    return first in ("audio", "locks", "stray") or first.startswith(database_path(data_dir).name)
 
 
 def _unwritable(target: Path, error: Exception) -> OmnirtError:

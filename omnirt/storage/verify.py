@@ -80,6 +80,9 @@ def verify(
     """
     if not database_path(data_dir).exists():
         return
+    if (problem := _unreadable(database_path(data_dir))) is not None:
+        yield _damaged(problem)
+        return
     with changing(data_dir, Patience()) as connection:
         broken = list(_database(connection))
         yield from broken
@@ -100,9 +103,26 @@ def _database(connection: sqlite3.Connection) -> Iterator[Finding]:
     if not problems:
         orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
         problems = [f"A row of {table} belongs to nothing." for table, *_ in orphans]
-    for problem in problems:
-        hint = "the next daemon that meets this sets the database aside and begins a new one"
-        yield Finding(kind="database", message=f"The database is damaged: {problem} ({hint}).")
+    yield from map(_damaged, problems)
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why this is no database at all; None when it is one."""
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:
+        return None  # locked, or not to be opened: told by whoever uses it
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None
+
+
+def _damaged(problem: str) -> Finding:
+    hint = "the next daemon that meets this sets the database aside and begins a new one"
+    return Finding(kind="database", message=f"The database is damaged: {problem} ({hint}).")
 
 
 def _deletions(connection: sqlite3.Connection, data_dir: Path, *, repair: bool) -> Iterator[Finding]:

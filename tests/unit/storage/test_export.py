@@ -257,7 +257,17 @@ async def test_an_export_never_goes_over_a_file_unless_it_may(tmp_path: Path, ou
 
 
 @pytest.mark.parametrize(
-    "path", ["talk.wav", "", "~/talk.wav", "/", "/nul\0/talk.wav", "{out}", "{data}/x.wav"]
+    "path",
+    [
+        "talk.wav",
+        "",
+        "~/talk.wav",
+        "/",
+        "/nul\0/talk.wav",
+        "{out}",
+        "{data}/audio/x.wav",
+        "{data}/omnirt.db-wal",
+    ],
 )
 @driven
 async def test_a_path_that_cannot_be_meant_is_refused(path: str, tmp_path: Path, out: Path) -> None:

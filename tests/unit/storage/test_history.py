@@ -22,7 +22,7 @@ from omnirt.protocol.stored_methods import (
     HistoryListResult,
 )
 from omnirt.protocol.types import Item
-from omnirt.storage import AudioStorage, history
+from omnirt.storage import AudioStorage, archive, history
 from omnirt.storage.deleting import delete_session
 from omnirt.storage.history import get_session, list_sessions, match_of
 from omnirt.storage.patience import Patience
@@ -30,6 +30,7 @@ from omnirt.storage.reading import reading
 from omnirt.storage.retention import Policy
 from tests.support.daemon import driven
 from tests.unit.storage.archives import begin, listed, said, say, session, store
+from tests.unit.storage.helpers import LIMIT_S
 
 TOO_LARGE = base64.urlsafe_b64encode(b'[["", "", 99999999999999999999], ["", "", 0, 0]]').decode()
 
@@ -269,6 +270,23 @@ async def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path) -> Non
     await store(tmp_path, "s1", "x")
     with pytest.raises(OmnirtError) as caught:
         ask_for_ever(tmp_path)
+    assert caught.value.kind == "timed_out"
+
+
+@driven
+async def test_a_disk_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "LONG_S", 0.05)
+    stuck = threading.Event()
+
+    def policy() -> Policy:
+        stuck.wait(LIMIT_S)
+        return Policy()
+
+    with pytest.raises(OmnirtError) as caught:
+        await AudioStorage(tmp_path).archive.prune(policy)
+    stuck.set()
     assert caught.value.kind == "timed_out"
 
 

@@ -216,6 +216,11 @@ async def test_a_damaged_database_is_told_and_nothing_is_built_on_it(tmp_path: P
     assert (tmp_path / "omnirt.db").read_bytes() == Path(damaged).read_bytes()
 
 
+def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "omnirt.db").write_bytes(b"these are my notes" * 500)
+    assert kinds(found(tmp_path, repair=True)) == ["database"]
+
+
 @driven
 async def test_rows_that_belong_to_nothing_are_damage(tmp_path: Path) -> None:
     await store(tmp_path, "s1", "Hello", "Hi")
