@@ -24,7 +24,9 @@ $(VENV)/.runtime: pyproject.toml
 	@echo "Making $(VENV) with $(PYTHON) …" >&2
 	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'   # the first pip with --group
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m pip install --quiet --editable '.[local]' || { test -z "$$CI" && \
+		echo "The models of the provider local do not install here: a simulator answers" >&2 && \
+		$(BIN)/python -m pip install --quiet --editable .; }
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

@@ -16,6 +16,7 @@ from typing import IO
 from omnirt.client import Client, DaemonGone
 from omnirt.demo.conversation import Conversation, Result, register_weather
 from omnirt.demo.events import Timeline
+from omnirt.demo.provider import Provider, choose
 from omnirt.demo.verdict import verdict
 from omnirt.demo.view import View, make_view
 from omnirt.errors import OmnirtError
@@ -33,13 +34,21 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of the timeline")
     parser.add_argument("--fast", action="store_true", help=f"{FAST:g} times faster than real time, for CI")
     parser.add_argument(
+        "--provider",
+        choices=("local", "simulator"),
+        help="who answers (default: the local provider where it is installed, the simulator with --fast)",
+    )
+    parser.add_argument(
         "--data-dir", type=Path, help="where the audio stays (default: $OMNIRT_DATA_DIR or ./demo-data)"
     )
     options = parser.parse_args(argv)
     view = make_view(options.json)
     try:
         data_dir = _data_dir(options.data_dir)
-        return asyncio.run(_demo(view, data_dir, FAST if options.fast else 1.0))
+        if options.provider == "local" and options.fast:
+            parser.error("the local provider really hears and speaks, and can't be hurried")
+        chosen = choose(options.provider, fast=options.fast)
+        return asyncio.run(_demo(view, data_dir, FAST if options.fast else 1.0, *chosen))
     except BrokenPipeError:  # whoever read the output has seen enough, as in `omnirt demo | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end
         return 1
@@ -52,13 +61,15 @@ def run(argv: Sequence[str]) -> int:
         view.close()
 
 
-async def _demo(view: View, data_dir: Path, speed: float) -> int:
+async def _demo(view: View, data_dir: Path, speed: float, provider: Provider, notice: str | None) -> int:
     timeline = Timeline(view)
+    if notice is not None:
+        timeline.add("host", "provider", notice)
     log_path = data_dir / "daemon.log"
     problem: Exception
     try:
         with log_path.open("wb") as log:
-            result, code = await _talk(timeline, view, data_dir, log, speed)
+            result, code = await _talk(timeline, view, data_dir, log, speed, provider)
         return verdict(timeline, result, code)
     except (OmnirtError, DaemonGone) as error:
         problem = error
@@ -69,7 +80,7 @@ async def _demo(view: View, data_dir: Path, speed: float) -> int:
 
 
 async def _talk(
-    timeline: Timeline, view: View, data_dir: Path, log: IO[bytes], speed: float
+    timeline: Timeline, view: View, data_dir: Path, log: IO[bytes], speed: float, provider: Provider
 ) -> tuple[Result, int | None]:
     """The whole life of the daemon: what was said, and its exit code."""
     client = Client(args=["--data-dir", str(data_dir)], stderr=log, name="omnirt demo")
@@ -85,7 +96,7 @@ async def _talk(
             pid=client.pid,
         )
         session_id = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        result = await Conversation(client, timeline, view, speed).hold(session_id)
+        result = await Conversation(client, timeline, view, speed, provider).hold(session_id)
     return result, client.returncode
 
 

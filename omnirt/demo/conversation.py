@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omnirt.client import Client, Session
+from omnirt.client.streams import EventStream
 from omnirt.demo.events import Facts, Follower, Timeline
+from omnirt.demo.provider import Provider, settings_of
 from omnirt.demo.sound import CHUNK_MS, Clip, Speaker, chunk_bytes, level, load_clip, waveform
 from omnirt.demo.view import View
 from omnirt.errors import OmnirtError
 from omnirt.protocol.calls import ToolCallParams
+from omnirt.protocol.events import LogMessage
 from omnirt.protocol.methods import SessionStartParams, SessionStopResult
 from omnirt.protocol.types import Event
 
@@ -65,13 +68,17 @@ class Conversation:
         timeline: Where what happens is told.
         view: Where the meter moves.
         speed: How much faster than real time; both sides must go at the same.
+        provider: Whom the daemon connects to.
     """
 
-    def __init__(self, client: Client, timeline: Timeline, view: View, speed: float) -> None:
+    def __init__(
+        self, client: Client, timeline: Timeline, view: View, speed: float, provider: Provider
+    ) -> None:
         self._client = client
         self._timeline = timeline
         self._view = view
         self._speed = speed
+        self._provider: Provider = provider
         self._speaker = Speaker(24_000)
         self._changed = asyncio.Event()
         self._follower = Follower(timeline, self._speaker, self._changed.set)
@@ -100,16 +107,14 @@ class Conversation:
 
     async def _start(self, session_id: str) -> Session:
         began = time.monotonic()
-        session = await self._client.start_session(
-            SessionStartParams(
-                agent=AGENT,
-                session_id=session_id,
-                settings={
-                    "provider": "simulator",
-                    "simulator": {"script": str(HERE / "script.yaml"), "speed": self._speed},
-                },
+        telling = asyncio.create_task(self._tell_messages(self._client.notifications()))
+        try:
+            params = SessionStartParams(
+                agent=AGENT, session_id=session_id, settings=settings_of(self._provider, self._speed)
             )
-        )
+            session = await self._client.start_session(params)
+        finally:
+            telling.cancel()
         said = session.started
         form = f"{said.output_audio.format}, {said.output_audio.sample_rate} Hz"
         self._timeline.add(
@@ -123,6 +128,12 @@ class Conversation:
             model=said.model,
         )
         return session
+
+    async def _tell_messages(self, stream: EventStream) -> None:
+        """What the daemon tells the user while it starts a session, such as which models it loads."""
+        async for message in stream:
+            if isinstance(message, LogMessage):
+                self._timeline.add("daemon", "message", message.message, level=message.level)
 
     async def _ask_about_the_weather(self) -> None:
         self._speak(load_clip(HERE / "audio" / "weather.wav"))
