@@ -38,7 +38,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 def main(wanted: list[str]) -> None:
     """Run those whose title has one of the words, or all."""
     with tempfile.TemporaryDirectory() as folder:
-        # As an installed package has it, whatever is set here: what is compiled at every start is not measured.
+        # As an installed package has it, whatever is set here: or each start would compile the source anew.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = folder
         startup.compile_all()
