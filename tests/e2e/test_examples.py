@@ -130,9 +130,9 @@ async def test_the_reception_hands_over_and_billing_hands_back(host: Host) -> No
     ("said", "guardrail"),
     [("That costs $20.", "no_prices"), ("Ms Miller is in room 3.", "no_other_guests")],
 )
-async def test_the_discreet_do_not_say_what_they_must_not(host: Host, said: str, guardrail: str) -> None:
+async def test_the_tactful_do_not_say_what_they_must_not(host: Host, said: str, guardrail: str) -> None:
     rules = [{"on": "text", "match": "tell", "do": [{"text": f"Well. {said} There you are."}]}]
-    talk = await host.start(agent="discreet", script={"rules": rules}, realtime={"modalities": ["text"]})
+    talk = await host.start(agent="tactful", script={"rules": rules}, realtime={"modalities": ["text"]})
     await asked(talk, "tell me")
     tripped = await talk.event("guardrailTripped")
     assert tripped["guardrails"] == [guardrail]
@@ -178,5 +178,5 @@ async def test_without_code_the_others_still_run(tmp_path: Path) -> None:
     async with Host.spawn(tmp_path, "--agents", str(AGENTS), "--no-code", env=ENV) as host:
         names = {agent["name"] for agent in (await host.ask("agent.list"))["agents"]}
         assert names >= {"greeter", "weather", "cashier", "reception", "billing", "push_to_talk"}
-        assert not names & {"rooms", "librarian", "discreet", "concierge"}
+        assert not names & {"rooms", "librarian", "tactful", "concierge"}
         await asyncio.wait_for(host.ask("agent.validate", agent="rooms"), 30)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from tests.support.daemon import Daemon
+from tests.support.documents import ROOT
 
 JSON = Any  # whatever json.loads gives
+EXAMPLES = ROOT / "examples"
 WAIT_S = 45.0
 """For one message: on a busy machine the first session of a daemon takes many seconds (the voice SDK)."""
+
+
+def environment() -> dict[str, str]:
+    """That of the examples: their modules, and this Python as `python`."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {"PYTHONPATH": str(EXAMPLES / "code"), "PATH": programs}
 
 
 class Mismatch(AssertionError):
@@ -25,7 +35,8 @@ def play(text: str, data_dir: Path) -> int:
 
 async def _play(text: str, data_dir: Path) -> int:
     waiting: list[JSON] = []  # read, but not shown yet
-    async with Daemon.spawn(["--data-dir", str(data_dir)]) as daemon:
+    agents = ["--agents", str(EXAMPLES / "agents")]
+    async with Daemon.spawn(["--data-dir", str(data_dir), *agents], env=environment()) as daemon:
         for line in text.splitlines():
             direction, _, message = line.partition(" ")
             if direction == "-->":

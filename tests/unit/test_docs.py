@@ -19,7 +19,17 @@ from omnirt.protocol.methods import METHODS
 from omnirt.protocol.types import Event
 from omnirt.providers.config import Configuration, load_config
 from omnirt.settings import OPTIONS
+from omnirt.specs import parts
 from omnirt.specs.parse import parse_spec
+from omnirt.specs.realtime_settings import (
+    AudioInput,
+    AudioOutput,
+    RealtimeSettings,
+    SemanticVad,
+    ServerVad,
+    Transcription,
+)
+from omnirt.specs.spec import AgentSpec
 from tests.support import documents
 from tests.support.documents import PAGES, ROOT, Block
 
@@ -28,6 +38,7 @@ ROWS = documents.rows(PROTOCOL)
 TABLES = {**METHODS, **EVENTS, **CALLS}
 RUN = {("text", "exchange"), ("python", ""), ("python", "schemas"), ("sh", "piped"), ("sh", "run")}
 RUN |= {("toml", "endpoint"), ("text", "request")}  # by tests/e2e/test_endpoints_page.py
+EXAMPLES = {("toml", "agent"), ("json", "agent"), ("python", "example"), ("jinja", "example")}
 CHECKED = {("yaml", "agent"), ("json", ""), ("yaml", ""), ("toml", ""), ("sh", ""), ("sh", "install")}
 SHOWN = {("text", ""), ("js", "")}  # pictures, and JavaScript for a library that is not ours
 
@@ -122,13 +133,38 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
 
 
 def test_every_block_is_run_checked_or_a_picture() -> None:
-    known = RUN | CHECKED | SHOWN
+    known = RUN | CHECKED | EXAMPLES | SHOWN
     assert [b.where for b in documents.all_blocks() if (b.language, b.tag) not in known] == []
 
 
 @pytest.mark.parametrize("block", documents.blocks("yaml", "agent"), ids=lambda block: block.where)
 def test_an_agent_on_a_page_is_valid(block: Block) -> None:
     assert parse_spec(yaml.safe_load(block.text)).name
+
+
+def test_the_examples_of_the_page_on_agents_are_files_that_are_tested() -> None:
+    kinds = {*EXAMPLES, ("yaml", "agent")}
+    page = [b for b in documents.all_blocks() if b.where.startswith("docs/AGENTS.md")]
+    examples = [*(ROOT / "examples" / "agents").rglob("*.*"), *(ROOT / "examples" / "code").rglob("*.py")]
+    files = {path.read_text(encoding="utf-8") for path in examples}
+    shown = {block.text for block in page if (block.language, block.tag) in kinds}
+    assert shown <= files
+    agents = {
+        p.read_text(encoding="utf-8") for p in (ROOT / "examples" / "agents").glob("*.*") if p.suffix != ".md"
+    }
+    assert agents <= shown
+
+
+@pytest.mark.parametrize(
+    "struct",
+    [
+        *(AgentSpec, parts.Tool, parts.StdioServer, parts.HttpServer, parts.McpConfig, parts.Guardrail),
+        *(RealtimeSettings, SemanticVad, ServerVad, Transcription, AudioInput, AudioOutput),
+    ],
+)
+def test_the_page_on_agents_tells_all_members(struct: type[msgspec.Struct]) -> None:
+    section = (ROOT / "docs" / "AGENTS.md").read_text(encoding="utf-8").split("## All members")[1]
+    assert set(struct.__struct_fields__) <= words(section)
 
 
 def test_json_and_yaml_on_a_page_can_be_read() -> None:
