@@ -19,6 +19,7 @@ from omnirt.protocol.agent_events import McpStatus
 from omnirt.protocol.types import ErrorInfo
 from omnirt.sessions.mcp_http import http_server
 from omnirt.sessions.mcp_stdio import Environ, GuardedStdio
+from omnirt.sessions.tool_outputs import of_server
 from omnirt.specs.mcp import ServerTool, allowed
 from omnirt.specs.parts import AnyServer, StdioServer
 from omnirt.specs.tools import ToolFailedError
@@ -69,7 +70,9 @@ class McpLink:
         self._killed = False
         self._status: int | None = None
         """The last error that an HTTP server answered with."""
-        self._over = asyncio.Event()
+        self._over = False
+        self._wanted = False
+        self._turn = asyncio.Event()
         self._settled = asyncio.Event()
         self._task = asyncio.create_task(self._live(), name=f"omnirt-mcp-{server.name}")
 
@@ -78,17 +81,16 @@ class McpLink:
         await self._settled.wait()
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Any:
-        """The output of a tool.
+        """The output of a tool. A server that was lost is started again for it.
 
         Raises:
             ToolFailedError: The tool's own error.
             OmnirtError: `mcp_server_failed`: the server is gone, or does not speak as it should.
         """
-        session: ClientSession | None = getattr(self._sdk, "session", None)
-        if self.problem is not None or session is None:
-            raise self._gone()
+        session = await self._session()
         # Past the SDK's own `call_tool`, which lets an HTTP server run one tool at a time.
         running = asyncio.ensure_future(session.call_tool(name, arguments))
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may come too late
         try:
             # Not awaited: a cancellation must not wait for what the library does about it.
             await asyncio.wait({running})
@@ -97,11 +99,12 @@ class McpLink:
         problem = None if running.cancelled() else running.exception()
         if problem is not None:
             raise self._call_problem(problem)
-        return _output(running.result())
+        return of_server(running.result())
 
     async def close(self) -> None:
         """End it; returns within a bound, and no process of it is left."""
-        self._over.set()
+        self._over = True
+        self._turn.set()
         if not self._settled.is_set():
             self._kill()
             self._task.cancel()
@@ -111,7 +114,33 @@ class McpLink:
 
     # -- the life of it ----------------------------------------------------------------------------------
 
+    async def _session(self) -> ClientSession:
+        if self.problem is not None and self._settled.is_set():
+            self._settled.clear()
+            self._wanted = True
+            self._turn.set()
+        await self._settled.wait()
+        session: ClientSession | None = getattr(self._sdk, "session", None)
+        if self.problem is not None or session is None:
+            raise self._gone()
+        return session
+
     async def _live(self) -> None:
+        while not self._over:
+            self.problem, self._killed, self._status, self._wanted = None, False, None, False
+            await self._serve()
+            await self._until(lambda: self._over or self._wanted)
+        self._settled.set()
+        if self.problem is None:
+            self._tell("closed")
+
+    async def _until(self, due: Callable[[], bool]) -> None:
+        while not due():
+            self._turn.clear()
+            await self._turn.wait()
+
+    async def _serve(self) -> None:
+        """One connection, from its start to its end."""
         self._tell("starting")
         manager: MCPServerManager | None = None
         try:
@@ -123,21 +152,18 @@ class McpLink:
             )
             await self._connect(manager, self._sdk)
         except asyncio.CancelledError:
-            if not self._over.is_set():
+            if not self._over:
                 raise
         except Exception as problem:  # noqa: BLE001 - whatever a server can do wrong
             self._failed(self._explained(problem))
         else:
-            if self.problem is None:
-                self._tell("ready", tools=[tool.name for tool in allowed(self.server, self.tools)])
+            self._tell("ready", tools=[tool.name for tool in allowed(self.server, self.tools)])
             self._settled.set()
-            await self._over.wait()
+            await self._until(lambda: self._over or self.problem is not None)
         finally:
             self._settled.set()
             if manager is not None:
                 await self._cleanup(manager)
-        if self.problem is None:
-            self._tell("closed")
 
     async def _connect(self, manager: MCPServerManager, sdk: MCPServer) -> None:
         try:
@@ -185,15 +211,15 @@ class McpLink:
 
     def _lost(self) -> None:
         """The server closed its side."""
-        if self._settled.is_set() and not self._over.is_set():
+        if self._settled.is_set() and not self._over:
             self._failed(f"The MCP server {self.server.name} ended by itself{self._last_words()}")
-            self._over.set()
 
     def _failed(self, reason: str) -> None:
         if self.problem is None:
             self.problem = self._mask(reason)
             log.warning("%s", self.problem)
             self._tell("failed", error=ErrorInfo(kind="mcp_server_failed", message=self.problem))
+            self._turn.set()
 
     # -- the SDK -----------------------------------------------------------------------------------------
 
@@ -233,12 +259,16 @@ class McpLink:
                 return f"The MCP server {name} cannot be used ({type(first).__name__}){self._last_words()}"
 
     def _call_problem(self, problem: BaseException) -> Exception:
+        """The tool's own error, or the loss of the connection."""
         first = next(_leaves(problem))
-        if self.problem is not None:
-            return self._gone()
-        if isinstance(first, MCPError) and not _is_closed(first):
+        # A server that was started anew behind its URL does not know us any more.
+        if isinstance(first, MCPError) and not _is_closed(first) and self._status != 404:
             return ToolFailedError(first.message, str(first.code))
-        return OmnirtError("mcp_server_failed", self._mask(self._explained(problem)))
+        if isinstance(first, MCPError) and _is_closed(first):
+            self._lost()
+        else:
+            self._failed(self._explained(problem))
+        return self._gone()
 
     def _last_words(self) -> str:
         words = self._sdk.last_words if isinstance(self._sdk, GuardedStdio) else ""
@@ -257,21 +287,3 @@ def _leaves(problem: BaseException) -> Iterator[BaseException]:
             yield from _leaves(part)
     else:
         yield problem
-
-
-def _output(result: Any) -> Any:
-    """What a tool gave: its texts, and a word on what has no text."""
-    parts = [_text(part) for part in result.content]
-    if result.is_error:
-        raise ToolFailedError("\n".join(parts) or "The tool failed without a word.", "isError")
-    return "\n".join(parts) if parts else result.structured_content
-
-
-def _text(part: Any) -> str:
-    match part.type:
-        case "text":
-            return str(part.text)
-        case "image" | "audio":
-            return f"({part.type}, {part.mime_type}, which a voice cannot pass on)"
-        case _:
-            return str(part.model_dump_json(exclude_none=True))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from omnirt.sessions.reading import writable
 from omnirt.specs.tools import ToolFailedError
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult, ContentBlock
 
 MAX_OUTPUT_CHARS: Final = 128 * 1024
 """What the model is told of one output at most: about all that its context holds."""
@@ -26,6 +29,28 @@ def bounded(output: Any) -> tuple[Any, str]:
         return plain, told
     cut = f"{told[:MAX_OUTPUT_CHARS]} … (cut here: the output was too long)"
     return cut, cut
+
+
+def of_server(result: CallToolResult) -> Any:
+    """What a tool of an MCP server gave: its texts, and a word on what a voice can't pass on.
+
+    Raises:
+        ToolFailedError: The tool's own error.
+    """
+    parts = [_text(part) for part in result.content]
+    if result.is_error:
+        raise ToolFailedError("\n".join(parts) or "The tool failed without a word.", "isError")
+    return "\n".join(parts) if parts else result.structured_content
+
+
+def _text(part: ContentBlock) -> str:
+    match part.type:
+        case "text":
+            return part.text
+        case "image" | "audio":
+            return f"({part.type}, {part.mime_type}, which a voice cannot pass on)"
+        case _:
+            return part.model_dump_json(exclude_none=True)
 
 
 def _plain(output: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A real MCP server for tests: `python -m tests.support.mcp_server stdio|http|sse [--port N] [--fault NAME]`."""
+"""A real MCP server for tests: `python -m tests.support.mcp_server stdio|http|sse`, and its faults."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Auth:
         await self._app(scope, receive, send)
 
 
-def serve(transport: str, port_file: Path, token: str | None) -> None:
+def serve(transport: str, port_file: Path, port: int, token: str | None) -> None:
     """Serve over HTTP, and write the port where the test looks for it."""
     import socket
 
@@ -114,7 +114,7 @@ def serve(transport: str, port_file: Path, token: str | None) -> None:
     app: Any = server.streamable_http_app() if transport == "http" else server.sse_app()
     if token is not None:
         app = Auth(app, token)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     port_file.with_suffix(".new").write_text(str(listener.getsockname()[1]))
     port_file.with_suffix(".new").rename(port_file)
@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("transport", choices=["stdio", "http", "sse"])
     parser.add_argument("--fault", default="")
     parser.add_argument("--port-file", type=Path)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token")
     options = parser.parse_args()
     misbehave(options.fault)
@@ -135,7 +136,7 @@ def main() -> None:
         if options.fault == "deaf":
             threading.Event().wait()
     else:
-        serve(options.transport, options.port_file, options.token)
+        serve(options.transport, options.port_file, options.port, options.token)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ async def serving(
 ) -> AsyncIterator[dict[str, Any]]:
     """The test server behind a URL, in a spec, for as long as the block lasts."""
     port_file = folder / f"port-{transport}"
+    port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", MODULE, transport, "--port-file", str(port_file), *args]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
