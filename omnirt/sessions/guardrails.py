@@ -7,6 +7,7 @@ not known to the conversation yet: it counts, is stored and can be interrupted f
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from omnirt.specs.guardrails import Guardrails
 
 MAX_AGAIN = 2
 """Answers in a row that are asked for in place of ones that were stopped."""
+MAX_STOPPED = 256
+"""Items of stopped answers that are remembered."""
 REASON = "guardrail"
 """Of the end of an answer that was stopped."""
 
@@ -54,12 +57,16 @@ class Gate:
         self._play = play
         self._answers: dict[str, Answer] = {}
         self._again = 0
+        self._stopped: deque[str] = deque(maxlen=MAX_STOPPED)
+        """Items of answers that were stopped: nothing shows their words any more."""
 
     def server_event(self, raw: Raw, now: float) -> None:
         """An event of the provider."""
         answer = self._answer_of(raw)
         if answer is None:
-            mapping.server_event(self._talk, raw, now)
+            item_id = dig(raw, "item", "id")
+            if not (isinstance(item_id, str) and item_id in self._stopped):
+                mapping.server_event(self._talk, raw, now)
             return
         kind = str(raw.get("type"))
         need = self._read(answer, kind, raw)
@@ -106,6 +113,8 @@ class Gate:
             return self._answer(text_id(raw, "response_id") or (nested if isinstance(nested, str) else ""))
         if self._answers and kind.startswith("conversation.item."):
             item_id = dig(raw, "item", "id")
+            if not isinstance(item_id, str):
+                return None
             return next((answer for answer in self._answers.values() if item_id in answer.items), None)
         return None
 
@@ -201,6 +210,7 @@ class Gate:
         answer.tripped = True
         end = answer.held[-1][1] if answer.complete else None
         answer.held.clear()
+        self._stopped.extend(answer.items)
         answer.held_bytes = 0
         talk = self._talk
         message = talk.mask(message)[: mapping.MAX_WORDS]

@@ -311,6 +311,15 @@ class TestHoldback:
         deleted = [event["item_id"] for event in talk.sent if event["type"] == "conversation.item.delete"]
         assert deleted == ["i1"], "the model forgets what nobody heard"
 
+    def test_an_item_that_comes_after_its_response_is_not_shown_either(self) -> None:
+        talk = self.talk()
+        said = "It costs $5."
+        item = pe.message("i1", "assistant", {"type": "output_audio", "transcript": said})
+        talk.feed(pe.words("r1", "i1", said), words_done("r1", "i1", said), pe.done("r1"))
+        told = len(talk.told)
+        talk.feed(pe.event("conversation.item.done", item=item), pe.item_added({"id": {}}))
+        assert len(talk.told) == told
+
     def test_words_that_only_the_item_has_are_checked(self) -> None:
         talk = self.talk()
         item = pe.message("i1", "assistant", {"type": "output_audio", "transcript": "It costs $5."})
