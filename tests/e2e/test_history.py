@@ -243,7 +243,7 @@ async def test_the_commands_work_beside_a_daemon(tmp_path: Path) -> None:
         ["history", "prune", "--days", "-1"],
         ["history", "prune", "--days", "nan"],
         ["storage"],
-        ["storage", "verfy"],
+        ["storage", "check"],
     ],
 )
 async def test_wrong_arguments_are_code_2(args: list[str]) -> None:
