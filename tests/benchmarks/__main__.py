@@ -12,6 +12,7 @@ from tests.benchmarks import (
     dispatch,
     flood,
     interrupt,
+    local,
     memory,
     realtime,
     report,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "Storage": storage.rows,
     "Memory": memory.rows,
     "Capacity": capacity.rows,
+    "Local": local.rows,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import audioop
+import importlib.util
 import re
 import subprocess
 import tarfile
@@ -24,6 +25,7 @@ from omnirt.protocol import events as e
 from omnirt.protocol.methods import SessionStartParams
 from tests.benchmarks.child import LIMIT_S, PYTHON, unpin
 from tests.benchmarks.table import Row, Target, plain
+from tests.support.local import PACKAGES
 
 SOURCE = "pocketsphinx==5.1.1"
 CLIPS = "test/data/librivox"
@@ -233,6 +235,8 @@ async def measure(human: Sequence[Clip], examples: Sequence[Clip]) -> list[Row]:
 
 def rows() -> list[Row]:
     """Measure."""
+    if any(importlib.util.find_spec(name) is None for name in PACKAGES):
+        return [Row("local: not measured, as the extra `local` is not installed", "")]
     unpin()
     examples = [read(path) for path in sorted(EXAMPLES.glob("*.wav"))]
     with tempfile.TemporaryDirectory() as folder:
