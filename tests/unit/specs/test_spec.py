@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from omnirt.errors import OmnirtError
+from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
-from omnirt.specs.parse import parse_spec, read_spec
 from omnirt.specs.spec import AgentSpec, slug_of
 
 FULL: dict[str, Any] = {
