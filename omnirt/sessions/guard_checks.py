@@ -47,7 +47,7 @@ class Checker:
         failed: Told once of each guardrail that fails.
         loop: Runs Python guardrails.
         sdk_agent: The SDK's agent of a name, for guardrails of the SDK's own form.
-        limit_s: How long a Python guardrail may take.
+        limit_s: How long a Python guardrail may take, and all patterns together.
     """
 
     def __init__(
@@ -97,9 +97,12 @@ class Checker:
         if not patterns:
             return []
         try:
-            found = await asyncio.wrap_future(in_thread(lambda: search_all(patterns, text)))
+            async with asyncio.timeout(self._limit_s):  # the library looks at its own limit now and then only
+                found = await asyncio.wrap_future(in_thread(lambda: search_all(patterns, text)))
         except BusyError as error:
             return [Finding(failure=str(error))] * len(patterns)
+        except TimeoutError:
+            return [Finding(failure="its patterns, or those beside it, took too long")] * len(patterns)
         return [Finding(failure="a pattern took too long") if f is None else Finding(f) for f in found]
 
     async def _ask(self, entry: Check, agent: str, text: str) -> Finding:

@@ -173,6 +173,17 @@ def test_a_pattern_that_takes_too_long_neither_stalls_the_loop_nor_the_others() 
     asyncio.run(main())
 
 
+def test_patterns_that_take_too_long_together_are_given_up() -> None:
+    async def main() -> None:
+        async with desk(0.05) as made:
+            slow = {"name": "slow", "deny": ["(a|aa)+$"]}
+            tripped, _ = await made.judge("a" * 60 + "b", guards(slow, mode="holdback"))
+            assert tripped == ["slow"]
+            assert "took too long" in made.failures[0].message
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("result", [7, b"", [], {"tripped": "yes"}, {"message": "no"}, object()])
 def test_what_says_nothing_is_a_failure(result: object) -> None:
     assert finding_of(result).failure
