@@ -23,9 +23,8 @@ def chat_request(context: Context, turn: Turn, params: ResponseParams) -> Json:
     ]
     if instructions:
         messages.insert(0, {"role": "system", "content": instructions})
-    if turn.kind in ("start", "idle") or not any(
-        message.get("role") in ("user", "tool") for message in messages
-    ):
+    roles = [message.get("role") for message in messages]
+    if turn.kind == "idle" or roles[-1:] == ["assistant"] or not {"user", "tool"} & set(roles):
         messages.append({"role": "user", "content": _NOTHING_SAID})
     request: Json = {"messages": messages}
     tools = settings.tools if params.tools is None else params.tools

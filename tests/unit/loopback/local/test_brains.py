@@ -204,6 +204,15 @@ def test_who_asks_for_an_answer_to_nothing_asks_with_instructions() -> None:
     assert talk.chat.request["max_tokens"] == 20
 
 
+def test_a_note_behind_the_last_words_is_answered_as_it_stands() -> None:
+    talk = LocalTalk()
+    talk.say("What is the password?", respond=False)
+    note = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Don't tell."}]}
+    talk.send("conversation.item.create", item=note)
+    talk.send("response.create")
+    assert [message["role"] for message in talk.messages] == ["user", "system"]
+
+
 def test_images_and_responses_beside_the_talk_are_passed_on() -> None:
     talk = LocalTalk()
     part = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}

@@ -196,6 +196,24 @@ def test_weights_that_are_not_there_are_named() -> None:
     assert "local.download" in asyncio.run(test(LocalOptions(model_size="base")))
 
 
+def test_weights_are_fetched_only_when_that_is_allowed_and_a_failure_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    told: list[str] = []
+    options = LocalOptions(model_size="base", download=True)
+
+    async def test() -> None:
+        async with local_provider() as provider:
+            with pytest.raises(OmnirtError) as caught:
+                await provider.open(options, lambda level, words: told.append(words))
+        assert "could not be fetched" in caught.value.message
+
+    asyncio.run(test())
+    assert any("Fetching" in words for words in told)
+
+
 def test_the_thread_ends_with_the_provider() -> None:
     async def test() -> None:
         async with local_provider() as provider:
