@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,7 @@ from omnirt.loopback.audio import Format
 from omnirt.loopback.local.brains import Chat, ChatBrain, HeardBrain
 from omnirt.loopback.local.detection import Detector, SileroActivity, has_speech
 from omnirt.loopback.local.engines import narrowed
-from omnirt.loopback.local.hearing import LocalHearing, Transcribe
+from omnirt.loopback.local.hearing import LocalHearing, Pace, Transcribe
 from omnirt.loopback.local.models import Models, uses_espeak
 from omnirt.loopback.local.options import LocalOptions
 from omnirt.loopback.local.services import Services
@@ -57,7 +58,7 @@ class LocalEars:
 
     def __init__(self, detector: Detector | None, *, guesses: bool) -> None:
         self._detector = detector
-        self._guesses = guesses
+        self._pace = Pace() if guesses else None
 
     def activity(self, form: Format) -> Activity:
         """Detection for one format."""
@@ -65,7 +66,7 @@ class LocalEars:
 
     def begin(self, form: Format) -> LocalHearing:
         """A turn begins."""
-        return LocalHearing(form, guesses=self._guesses)
+        return LocalHearing(form, self._pace)
 
 
 class Work:
@@ -80,7 +81,9 @@ class Work:
         """Do a job."""
         match job:
             case Transcribe():
-                job.done(await self._words(job))
+                began = time.monotonic()
+                text = await self._words(job)
+                job.done(text, time.monotonic() - began)
             case Speak():
                 pcm = await self._speech(job.text, job.speed)
                 job.done(with_word_ends(job.text, pcm))
