@@ -25,7 +25,6 @@ from omnirt.loopback.speech import Clip
 from omnirt.loopback.usage import Meter
 from omnirt.loopback.wire import ClientError, Json, ResponseParams
 
-_SESSION_S = 60 * 60  # the provider ends a session after an hour
 _RESPONSES = 8  # at once: one in the conversation, the others beside it
 
 
@@ -64,10 +63,10 @@ class Conversation:
         tag: Makes ids differ from those of other sessions.
         model: The model that the client asked for.
         now: The time, in seconds of the simulation.
-        wall: The time of day, for `expires_at`.
+        expires_at: When the connection ends, in seconds of the epoch; None when it does not.
     """
 
-    def __init__(self, parts: Parts, *, tag: str, model: str, now: float, wall: float) -> None:
+    def __init__(self, parts: Parts, *, tag: str, model: str, now: float, expires_at: int | None) -> None:
         self.now = now
         self._tag = tag
         self._count = 0
@@ -77,7 +76,7 @@ class Conversation:
         self.items = Items()
         self.settings = SessionSettings(model=model)
         self._shown = {"id": self.new_id("sess"), "object": "realtime.session"}
-        self._expires_at = int(wall + _SESSION_S)
+        self._expires_at = expires_at
         self.meter = Meter()
         self._running: list[_Running] = []
         self.listener = Listener(self, parts.script, parts.ears)

@@ -210,11 +210,13 @@ class Script(_Strict, frozen=True):
     """A whole script. Turns that no rule fits are answered by the small talk.
 
     `answers` says what a response answers when several turns wait: all of them as one turn, as a model does,
-    or the earliest of them, so that as many responses as turns give the answers in order.
+    or the earliest of them, so that as many responses as turns give the answers in order. `session_ms` says
+    how long a connection lasts, as with a provider that ends sessions after an hour.
     """
 
     name: str = ""
     latency_ms: Ms = 0
+    session_ms: Annotated[int, msgspec.Meta(ge=1000)] | None = None
     answers: Literal["each", "all"] = "all"
     hears: list[str | Unheard] = []
     rules: list[Rule] = []
@@ -224,7 +226,13 @@ class Script(_Strict, frozen=True):
     def faults_of(self, connection: int) -> list[Fault]:
         """The faults of the nth connection, counted from 0."""
         own = self.connections[connection].faults if connection < len(self.connections) else []
-        return [*self.faults, *own]
+        return [*self.faults, *own, *self._expiry()]
+
+    def _expiry(self) -> list[Fault]:
+        if self.session_ms is None:
+            return []
+        reason = "Your session hit the maximum duration of its script (session_expired)."
+        return [Fault(at=Moment(after_ms=self.session_ms), drop=Drop(1001, reason))]
 
     def sayings(self) -> Iterator[tuple[str, str]]:
         """Every `say` with its path."""

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import http
 import logging
+import math
 import secrets
 import time
 import urllib.parse
@@ -172,7 +173,11 @@ class LoopbackServer:
     async def _talk(self, connection: ServerConnection, parts: Parts, admission: _Admission) -> None:
         profile, number, model = admission
         clock = _Clock(profile.speed)
-        talk = Conversation(parts, tag=secrets.token_hex(4), model=model, now=clock.now(), wall=time.time())
+        lasts_ms = parts.script.session_ms
+        expires_at = None if lasts_ms is None else math.ceil(time.time() + lasts_ms / 1000 / profile.speed)
+        talk = Conversation(
+            parts, tag=secrets.token_hex(4), model=model, now=clock.now(), expires_at=expires_at
+        )
         line = Line(talk, parts.script.faults_of(number), clock.now())
         inlet = _Inlet(connection)
         errands = Errands(parts.perform, inlet.wake)

@@ -37,12 +37,23 @@ from omnirt.protocol.types import (
 
 
 class RealtimeState(Event):
-    """The state of the talk changed; `connected` is the first event of a run."""
+    """The state of the talk changed; `connected` is the first event of a run.
+
+    With `reconnecting`: which attempt it is, from 1, in how long it is made, and why. With the `connected`
+    after it: which one succeeded, how long there was no connection, and whether the model knows the whole talk.
+    """
 
     METHOD = "realtime.state"
     SOURCE = "session state table: every input, response and speech event"
 
-    state: Literal["connected", "listening", "userSpeaking", "thinking", "speaking", "closing"]
+    state: Literal[
+        "connected", "listening", "userSpeaking", "thinking", "speaking", "reconnecting", "closing"
+    ]
+    attempt: int | UnsetType = UNSET
+    delay_ms: int | UnsetType = UNSET
+    cause: Literal["connectionLost", "expired", "expiring"] | UnsetType = UNSET
+    gap_ms: int | UnsetType = UNSET
+    restored: bool | UnsetType = UNSET
 
 
 class RealtimeAudio(Event):

@@ -78,7 +78,7 @@ class CancelParams(Params):
 
 
 class ServerStatsResult(Result):
-    """Figures for operators. `queues` has bytes or counts by name; `tasks` is how many asyncio tasks there are."""
+    """Figures for operators. `queues` has bytes or counts by name; `tasks` counts those of asyncio."""
 
     uptime_ms: int
     pid: int

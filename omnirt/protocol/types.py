@@ -21,7 +21,7 @@ Index = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 AudioFormat = Literal["pcm16", "g711_ulaw", "g711_alaw"]
 ProviderName = Literal["openai", "azure", "compatible", "simulator", "local"]
 SessionState = Literal[
-    "starting", "connected", "listening", "userSpeaking", "thinking", "speaking", "closing"
+    "starting", "connected", "listening", "userSpeaking", "thinking", "speaking", "reconnecting", "closing"
 ]
 CloseReason = Literal[
     "stopped", "hostGone", "expired", "connectionLost", "content", "limit", "error", "shutdown"

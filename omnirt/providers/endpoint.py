@@ -28,6 +28,7 @@ from omnirt.providers.redaction import mask_headers, mask_url
 from omnirt.providers.settings import (
     ConnectionSettings,
     Found,
+    ReconnectSettings,
     SimulatorSettings,
     Sources,
     TracingSettings,
@@ -51,6 +52,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         tracing: Whether, and under which names, the provider keeps a trace.
         secrets: What must not be seen in any text.
         search: What is still to be looked for, as nobody gave a key; see `completed`.
+        reconnect: How a lost connection is opened anew; None when it is not.
     """
 
     provider: ProviderName
@@ -63,6 +65,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tracing: bool | TracingSettings = False
     secrets: tuple[str, ...] = ()
     search: KeySearch | None = None
+    reconnect: ReconnectSettings | None = field(default_factory=ReconnectSettings)
 
     @property
     def shown_url(self) -> str:
@@ -114,7 +117,7 @@ def outline(
     sources = Sources(session, file, env)
     endpoint = _outline(sources, spec_model)
     secrets = dict.fromkeys((*endpoint.secrets, *known_secrets(sources)))
-    return structs.replace(endpoint, secrets=tuple(secrets))
+    return structs.replace(endpoint, secrets=tuple(secrets), reconnect=_reconnect(sources))
 
 
 def _outline(sources: Sources, spec_model: str | None) -> Endpoint:
@@ -233,6 +236,13 @@ def _parsed(settings: ConnectionSettings | Mapping[str, Any] | None, place: Plac
 def _tracing(sources: Sources) -> bool | TracingSettings:
     found = sources.find("tracing")
     return False if found is None else found.value
+
+
+def _reconnect(sources: Sources) -> ReconnectSettings | None:
+    found = sources.find("reconnect")
+    if found is None or found.value is True:
+        return ReconnectSettings()
+    return found.value or None
 
 
 def _url(

@@ -18,12 +18,11 @@ Text: TypeAlias = Annotated[str, Meta(max_length=8192)] | UnsetType | None
 Flag: TypeAlias = bool | int | str | UnsetType | None
 HeaderTable: TypeAlias = dict[str, Any] | UnsetType | None
 
-NOT_YET: Final = {"reconnect": "going on after a lost connection"}
 HEADER_KEYS: Final = ("headers", "extra_headers", "openai_headers", "openai_extra_headers")
 KEY_NAMES: Final = ("openai_api_key", "api_key")
 # Session settings and file spell the key two ways; both stand for the one variable.
 _VARIABLES: Final = {"openai_api_key": "OPENAI_API_KEY", "api_key": "OPENAI_API_KEY"}
-_NO_VARIABLE: Final = frozenset({"provider", "simulator", "local", "tracing"})
+_NO_VARIABLE: Final = frozenset({"provider", "simulator", "local", "tracing", "reconnect"})
 
 
 S = TypeVar("S", bound="ConnectionSettings")
@@ -42,6 +41,14 @@ class TracingSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     workflow_name: str | None = None
     group_id: str | None = None
     metadata: dict[str, Any] | None = None
+
+
+class ReconnectSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
+    """How often, how patiently and how long a lost connection is opened anew."""
+
+    attempts: Annotated[int, Meta(ge=1, le=1000)] = 10
+    max_delay_ms: Annotated[int, Meta(ge=0, le=600_000)] = 10_000
+    deadline_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 120_000
 
 
 class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -68,6 +75,7 @@ class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_
     simulator: SimulatorSettings | UnsetType | None = UNSET
     local: LocalSettings | UnsetType | None = UNSET
     tracing: bool | TracingSettings | UnsetType | None = UNSET
+    reconnect: bool | ReconnectSettings | UnsetType | None = UNSET
 
     def __repr__(self) -> str:
         """Names only: any of the values may be, or hold, a secret."""
@@ -96,14 +104,7 @@ def parse_settings(document: object, place: Place, shape: type[S]) -> S:
 
 
 def _parse(document: object, place: Place, shape: type[S]) -> S:
-    if isinstance(document, Mapping):
-        if document.get("reconnect") is False:
-            # Nothing is reconnected in this version: that is what it asks for.
-            document = {name: value for name, value in document.items() if name != "reconnect"}
-        for member, what in NOT_YET.items():
-            if member in document:
-                raise place.at(member).problem(f"`{member}` ({what}) is not supported yet; leave it out")
-    groups = (shape, SimulatorSettings, LocalSettings, TracingSettings)
+    groups = (shape, SimulatorSettings, LocalSettings, TracingSettings, ReconnectSettings)
     names = frozenset(name for group in groups for name in group.__struct_fields__)
     hints = {name.upper(): f"is spelled `{name}` here" for name in shape.__struct_fields__}
     return convert(document, shape, place, hints=hints, names=names)

@@ -13,14 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from omnirt.protocol import events as ev
-from omnirt.protocol.types import (
-    CloseReason,
-    ErrorInfo,
-    Item,
-    ResponseStatus,
-    SessionState,
-    Usage,
-)
+from omnirt.protocol.types import CloseReason, ErrorInfo, Item, ResponseStatus, SessionState, Usage
 from omnirt.sessions import heard
 from omnirt.sessions.items import ItemLedger
 from omnirt.sessions.outputs import Outputs, Run
@@ -47,6 +40,7 @@ class Conversation(Outputs):
         self.speech_ended_at: float | None = None
         self.mask: Callable[[str], str] = str
         """Hides secrets in what the provider says: some echo the key they refuse."""
+        self.away = False  # while there is no connection: nothing is asked for then
         self._closing = False
 
     def handed_off(self, from_agent: str, to_agent: str, now: float) -> None:
@@ -72,6 +66,8 @@ class Conversation(Outputs):
     def _derived_state(self) -> SessionState:
         if self._closing:
             return "closing"
+        if self.away:
+            return "reconnecting"
         if any(r.first_audio_at is not None and not r.muted for r in self.responses.running.values()):
             return "speaking"
         if self.turns.user_speaking:
@@ -87,7 +83,7 @@ class Conversation(Outputs):
 
     def pump(self, now: float) -> None:
         """Send the next `response.create` if it is its turn."""
-        ask = self.turns.next_create(now)
+        ask = None if self.away else self.turns.next_create(now)
         if ask is not None:
             create: dict[str, Any] = {"type": "response.create", "event_id": ask.event_id}
             if ask.instructions is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,10 +20,13 @@ from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.guard_checks import Checker
 from omnirt.sessions.guardrails import Gate
 from omnirt.sessions.heard import reported, settle_played
+from omnirt.sessions.inbox import EventsEntry
 from omnirt.sessions.interrupts import interrupt
+from omnirt.sessions.kept import Kept
 from omnirt.sessions.link import Handshake, ProviderLink
+from omnirt.sessions.losses import Loss, loss
 from omnirt.sessions.outputs import GuardrailCheck, Interruption, PartHeard, Upward
-from omnirt.sessions.reading import is_shallow
+from omnirt.sessions.reading import dig, is_shallow
 from omnirt.sessions.signal import Signal
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.tools import ToolRunner
@@ -69,7 +71,14 @@ class Engine:
         self.checker: Checker
         self.spoke = False
         """Whether the provider made audio: from then on it refuses another voice."""
+        self.kept: Kept | None = None
+        """What goes upstream again after a loss, if the session goes on then."""
+        self.on_loss: Callable[[Loss], None] | None = None
+        self.expires_at: float | None = None
+        """When the provider ends the session, by our clock, as far as it told."""
         self.handshake = Handshake(refused)
+        self._refused = refused
+        self._last_error: Mapping[str, Any] = {}
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
         self.overlay: Callable[[], Mapping[str, Any]] = dict
         self.sink = sink
@@ -79,7 +88,6 @@ class Engine:
         self._ended = ended
         self.changed = Signal()
         self._upward: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UPWARD)
-        self._expired = False
 
     # -- what the provider sends (Watcher) ---------------------------------------------------------------
 
@@ -92,13 +100,31 @@ class Engine:
         if event.get("type") == "response.output_audio.delta":
             return  # comes decoded, next
         event = self._hide(event)
-        if event.get("type") == "error":
-            self._expired |= "session_expired" in str(event.get("error"))
+        self._note(event, now)
         if not self.handshake.done:
             self.handshake.server_event(event)
+        if self.kept is not None:
+            self.kept.server_event(event)
         self.gate.server_event(event, now)
         self.carry_out()
         self.changed.notify()
+
+    def _note(self, event: Mapping[str, Any], now: float) -> None:
+        """What is said once a connection, and explains its end."""
+        if event.get("type") == "error":
+            error = event.get("error")
+            self._last_error = error if isinstance(error, Mapping) else {}
+        elif event.get("type") == "session.created":
+            expires_at = dig(event, "session", "expires_at")
+            left_s = expires_at - time.time() if isinstance(expires_at, int | float) else 0
+            self.expires_at = now + left_s if left_s > 0 else None
+
+    def begin(self) -> None:
+        """Another connection is about to be opened."""
+        self.handshake = Handshake(self._refused)
+        self.spoke = False
+        self.expires_at = None
+        self._last_error = {}
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
@@ -145,18 +171,14 @@ class Engine:
 
     def on_disconnect(self, code: int | None, reason: str) -> None:
         """The connection is gone."""
-        words = f"code {code}" if code is not None else "no close frame"
-        message = f"The provider closed the connection ({words}{': ' + reason if reason else ''})."
-        message = self.talk.mask(message)
+        lost = loss(code, self.talk.mask(reason), self._last_error, self._refused)
         if not self.handshake.done:
-            self.handshake.closed(code, reason, OmnirtError("provider_unreachable", message))
-            return
-        # The code is that of any clean close; only the words tell.
-        expired = self._expired or re.search(r"(?i)expired|maximum duration", reason) is not None
-        self._ended(
-            "expired" if expired else "connectionLost",
-            ErrorInfo(kind="provider_unreachable", message=message),
-        )
+            error = OmnirtError("provider_unreachable", lost.error.message)
+            self.handshake.closed(code, reason, error)
+        elif self.on_loss is not None and lost.recoverable:
+            self.on_loss(lost)
+        else:
+            self._ended(lost.reason, lost.error)
 
     def on_sdk_failure(self, error: Exception | None) -> None:
         """The SDK's session ended by itself: without this, a session that nobody serves would stay."""
@@ -169,8 +191,14 @@ class Engine:
         """What the model is told of a call that cannot run; None for one that can."""
         return self.tools.refused(tool_call_id, name, arguments, self.agent_tools())
 
-    def on_tool_output(self, tool_call_id: str, respond: bool) -> None:
-        """A tool's output went upstream: the last one of a response asks for the next."""
+    def on_tool_output(self, tool_call_id: str, output: str) -> None:
+        """A tool's output is about to go upstream."""
+        if self.kept is not None:
+            item = {"type": "function_call_output", "call_id": tool_call_id, "output": output}
+            self.kept.events(EventsEntry([{"type": "conversation.item.create", "item": item}]))
+
+    def on_tool_told(self, tool_call_id: str, respond: bool) -> None:
+        """It went upstream: the last one of a response asks for the next."""
         now = time.monotonic()
         self.talk.turns.tool_answered(tool_call_id, now, respond=respond)
         self.talk.pump(now)

@@ -104,6 +104,10 @@ class Gate:
             answer.pass_to(len(check.text))
             self._go_on(answer, now)
 
+    def lost(self) -> None:
+        """The connection is gone, and every answer with it."""
+        self._answers.clear()
+
     # -- which answer ------------------------------------------------------------------------------------
 
     def _answer_of(self, raw: Raw) -> Answer | None:

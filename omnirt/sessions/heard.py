@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from omnirt.protocol import events as ev
@@ -155,8 +157,22 @@ def heard_fields(talk: Conversation, item_id: str) -> dict[str, Any]:
     parts = {key[1]: part for key, part in talk.heard.heard.items() if key[0] == item_id}
     if not parts:
         return {}
+    heard_ms = sum(part.heard_ms or 0 for part in parts.values())
+    return {"heard_ms": heard_ms, "heard_text": _words(talk, talk.items.get(item_id), parts)}
+
+
+def received_text(talk: Conversation, item: Item) -> str:
+    """The words of an item's audio as far as that was received: the host still plays what it has."""
+    mine = [part for part in talk.playback.unsettled() if part.item_id == item.item_id]
+    if not mine:
+        return item.generated_text or ""
+    return _words(
+        talk, item, {part.content_index: replace(part, heard_ms=part.generated_ms) for part in mine}
+    )
+
+
+def _words(talk: Conversation, item: Item | None, parts: Mapping[int, Part]) -> str:
     words: list[str] = []
-    item = talk.items.get(item_id)
     content = item.content if item is not None and isinstance(item.content, list) else []
     for index in sorted({*parts, *range(len(content))}):
         known = content[index] if index < len(content) else None
@@ -165,8 +181,7 @@ def heard_fields(talk: Conversation, item_id: str) -> dict[str, Any]:
             words.append(talk.heard.part_text(parts[index], transcript))
         elif known is not None and known.type == "text" and known.text:
             words.append(known.text)  # what is written is read
-    heard_ms = sum(part.heard_ms or 0 for part in parts.values())
-    return {"heard_ms": heard_ms, "heard_text": " ".join(word for word in words if word)}
+    return " ".join(word for word in words if word)
 
 
 def words_known(talk: Conversation, item: Item, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,7 @@ class Inbox:
         self._behind_waits: tuple[Iterable[WaitEntry], Callable[[], None]] | None = None
         self.queued_ms = 0
         self._text_bytes = 0
+        self._refused_ms = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,6 +113,25 @@ class Inbox:
             self._arm()
             return entry.reply
         return self._accepted(entry)
+
+    def put_back(self, entry: Entry) -> None:
+        """What `next` gave could not be carried out now."""
+        self._entries.appendleft(entry)
+        if isinstance(entry, EventsEntry):
+            self._text_bytes += entry.size
+        self._ready.set()
+
+    def take_refused_ms(self) -> int:
+        """How much audio found no room since the last call."""
+        refused_ms, self._refused_ms = self._refused_ms, 0
+        return refused_ms
+
+    def again(self, entries: Sequence[Entry]) -> None:
+        """These went upstream, and have to once more, before all others."""
+        for entry in reversed(entries):
+            self.put_back(entry)
+            if isinstance(entry, AudioEntry):
+                self.queued_ms += entry.duration_ms
 
     def open(self) -> None:
         """The session is connected: answer what was queued, up to the first wait."""
@@ -224,6 +244,7 @@ class Inbox:
         elif isinstance(entry, EventsEntry):
             full |= self._text_bytes > 0 and self._text_bytes + entry.size > MAX_TEXT_BYTES
         if full:
+            self._refused_ms += entry.duration_ms if isinstance(entry, AudioEntry) else 0
             raise OmnirtError(
                 "overloaded",
                 f"The input queue is full ({self.queued_ms} ms of audio); send this again when it drained.",

@@ -49,6 +49,10 @@ class ItemLedger:
         """The item, if it is known."""
         return self._items.get(item_id)
 
+    def all(self) -> list[Item]:
+        """Every item that is known, in the order in which they came."""
+        return list(self._items.values())
+
     def seen(self, raw: Mapping[str, Any], at_ms: int) -> tuple[Item, bool] | None:
         """Take an item as the provider sent it.
 

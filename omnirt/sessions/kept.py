@@ -14,7 +14,7 @@ from omnirt.sessions.inbox import INPUT_QUEUE_MS, AudioEntry, Entry, EventsEntry
 from omnirt.sessions.reading import dig, text_id
 
 LEAD_MS = 1500
-"""What may pass between the first sound of a word and the provider's report of speech, generously."""
+"""What may pass between the first sound of a word and the provider's report of speech, generously. In ms."""
 MAX_MESSAGES = 256
 
 
@@ -22,12 +22,14 @@ class Unsent(NamedTuple):
     """What has to go upstream again.
 
     Args:
-        entries: In order.
+        entries: Turns that were over, and texts, in order.
+        speech: Audio of a turn that was not.
         item_ids: Items of the lost connection that these entries make anew.
         dropped_ms: Audio of the turn that was beyond the bound.
     """
 
     entries: list[Entry]
+    speech: list[Entry]
     item_ids: list[str]
     dropped_ms: int
 
@@ -41,7 +43,7 @@ class Kept:
 
     def __init__(self, detects: Callable[[], bool]) -> None:
         self._detects = detects
-        self._open: deque[AudioEntry] = deque()
+        self._open: deque[tuple[float, AudioEntry]] = deque()
         self._open_ms = 0
         self._turns: dict[str, list[AudioEntry]] = {}
         self._messages: deque[EventsEntry] = deque(maxlen=MAX_MESSAGES)
@@ -50,16 +52,21 @@ class Kept:
 
     # -- what goes upstream ------------------------------------------------------------------------------
 
-    def audio(self, entry: AudioEntry) -> None:
+    def audio(self, entry: AudioEntry, now: float) -> None:
         """Audio is about to go upstream."""
-        self._open.append(entry)
+        self._open.append((now, entry))
         self._open_ms += entry.duration_ms
         silent = self._detects() and not self._speaking and not entry.commit
-        limit = LEAD_MS if silent else INPUT_QUEUE_MS
-        while self._open_ms - self._open[0].duration_ms >= limit:
-            dropped = self._open.popleft()
-            self._open_ms -= dropped.duration_ms
-            self._dropped_ms += 0 if silent else dropped.duration_ms
+        while True:
+            at, first = self._open[0]
+            left_ms = self._open_ms - first.duration_ms
+            # By the clock as well: what is sent faster than it is spoken is reported on later.
+            over = silent and left_ms >= LEAD_MS and now - at >= LEAD_MS / 1000
+            if not over and left_ms < INPUT_QUEUE_MS:
+                return
+            self._open.popleft()
+            self._open_ms = left_ms
+            self._dropped_ms += 0 if over else first.duration_ms
 
     def events(self, entry: EventsEntry) -> None:
         """Events are about to go upstream."""
@@ -86,11 +93,11 @@ class Kept:
     def _committed(self, event: Mapping[str, Any]) -> None:
         self._speaking = False
         entries = list(self._open)
-        last = max((at for at, entry in enumerate(entries) if entry.commit), default=len(entries) - 1)
-        self._turns[text_id(event, "item_id")] = entries[: last + 1]
+        last = max((at for at, (_, entry) in enumerate(entries) if entry.commit), default=len(entries) - 1)
+        self._turns[text_id(event, "item_id")] = [entry for _, entry in entries[: last + 1]]
         self._forget_open()
-        for entry in entries[last + 1 :]:
-            self.audio(entry)
+        for at, entry in entries[last + 1 :]:
+            self.audio(entry, at)
         while len(self._turns) > 1 and self._turns_ms() > INPUT_QUEUE_MS:
             del self._turns[next(iter(self._turns))]
 
@@ -128,8 +135,9 @@ class Kept:
             if not turn or not turn[-1].commit:
                 entries.append(AudioEntry(b"", 0, commit=True))  # the provider had ended it
         entries += self._messages
-        entries += self._open
-        unsent = Unsent(entries, [item_id for item_id in self._turns if item_id], self._dropped_ms)
+        speech: list[Entry] = [entry for _, entry in self._open]
+        item_ids = [item_id for item_id in self._turns if item_id]
+        unsent = Unsent(entries, speech, item_ids, self._dropped_ms)
         self._turns.clear()
         self._messages.clear()
         self._forget_open()

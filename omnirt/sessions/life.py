@@ -126,7 +126,7 @@ class Life:
 
             group.start_soon(call_off)
             try:
-                result = await self.run.open()
+                result = await self.run.open(self.inbox)
             except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the reply to the start
                 problem = error
             group.cancel_scope.cancel()

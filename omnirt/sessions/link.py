@@ -15,6 +15,7 @@ from omnirt.errors import OmnirtError
 from omnirt.providers.connect_errors import explain, upstream_error
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.settings import TracingSettings
+from omnirt.sessions.losses import REFUSING_CODES
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
@@ -30,9 +31,6 @@ COMPATIBLE_UPDATE_S = 2.0
 """A compatible server that sent `session.created` need not answer the settings (the same)."""
 CLOSE_S = 1.0
 """An unresponsive peer holds a close for 10 to 20 s; after this the socket is dropped."""
-
-_REFUSING_CODES = frozenset({1008, 3000, 4001})
-"""Close codes of a policy, of an unauthorized client, and what servers used before there was one."""
 
 
 class Handshake:
@@ -67,7 +65,7 @@ class Handshake:
 
     def closed(self, code: int | None, reason: str, error: OmnirtError) -> None:
         """The connection went away; some servers refuse a key by the close alone."""
-        if code in _REFUSING_CODES and re.search(r"(?i)api.?key|auth", reason):
+        if code in REFUSING_CODES and re.search(r"(?i)api.?key|auth", reason):
             error = self._explain({"code": "invalid_api_key", "message": reason})
         self.fail(error)
 
@@ -146,13 +144,32 @@ class ProviderLink:
         except Exception as error:  # noqa: BLE001 - whatever a connection can raise is explained in one place
             raise explain(error, endpoint) from None
 
-    async def send_audio(self, data: bytes) -> None:
-        """Append audio to the provider's input buffer."""
-        await self._session.send_audio(data)
+    @property
+    def up(self) -> asyncio.Event:
+        """Set while inputs may go upstream."""
+        return self._model.up
 
-    async def send_event(self, event: Mapping[str, Any]) -> None:
-        """Send one client event in the provider's spelling."""
-        await self._model.send_client_event(event)
+    async def reopen(self, endpoint: Endpoint) -> None:
+        """Open another connection in place of the lost one, and send the first settings again.
+
+        Raises:
+            OmnirtError: As `open`.
+        """
+        try:
+            async with asyncio.timeout(HANDSHAKE_S + 1):
+                await self._model.reconnect(endpoint.headers, endpoint.url)
+        except Exception as error:  # noqa: BLE001 - whatever a connection can raise is explained in one place
+            raise explain(error, endpoint) from None
+
+    async def send_audio(self, data: bytes) -> None:
+        """Append audio to the provider's input buffer; nowhere, while there is no connection."""
+        if self._model.up.is_set():
+            await self._session.send_audio(data)
+
+    async def send_event(self, event: Mapping[str, Any], *, first: bool = False) -> None:
+        """Send one client event in the provider's spelling; `first`: before inputs may."""
+        if first or self._model.up.is_set():
+            await self._model.send_client_event(event)
 
     async def update_agent(self, agent: RealtimeAgent[Any]) -> None:
         """Make `agent` the active one and send its settings."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from omnirt.errors import OmnirtError
+from omnirt.protocol.methods import SessionStartResult
+from omnirt.protocol.types import Features
 from omnirt.providers.endpoint import Endpoint, outline
+from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.outputs import Run
 from omnirt.sessions.services import Services
 from omnirt.specs.graph import Node, resolve_graph
@@ -173,3 +176,21 @@ def _refuse_host_tools(nodes: Mapping[str, Node]) -> None:
                 f"The agent {node.spec.name} has host tools, but the host did not say in `initialize` that"
                 " it answers `tool.call` (capabilities.tools)"
             )
+
+
+def start_result(
+    plan: Plan, talk: Conversation, *, started_at: str, resumed: bool, updates: bool
+) -> SessionStartResult:
+    """What the host is told of a session that is connected; `updates`: whether it answered the settings."""
+    return SessionStartResult(
+        session_id=talk.run.session_id,
+        run_id=talk.run.run_id,
+        resumed=resumed,
+        started_at=started_at,
+        agent=talk.agent,
+        provider=plan.endpoint.provider,
+        model=plan.endpoint.model,
+        input_audio=plan.realtime.input,
+        output_audio=plan.realtime.output,
+        features=Features(interrupt=True, truncate=True, commit=True, text=True, images=True, update=updates),
+    )

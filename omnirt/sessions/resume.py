@@ -31,9 +31,14 @@ MAX_TEXT = 16_000
 _Key = tuple[str, str]
 
 
-def seed_events(items: Sequence[StoredItem]) -> list[dict[str, Any]]:
-    """The client events that tell the model of these items in order, without the oldest beyond the bounds."""
-    paired = _paired(items)
+def seed_events(items: Sequence[StoredItem], open_calls: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The client events that tell the model of these items in order, without the oldest beyond the bounds.
+
+    Args:
+        items: The talk so far.
+        open_calls: Calls whose outputs are still to come: they keep their ids.
+    """
+    paired = _paired(items, open_calls)
     told: deque[dict[str, Any]] = deque()
     room = MAX_CHARS
     for item in reversed(items):
@@ -81,12 +86,26 @@ class Resumption:
             return earlier.active_agent
         return start
 
-    async def seed(self, link: ProviderLink, seeds: Seeds) -> None:
-        """Tell the model; nothing asks for a response to it."""
-        events = seed_events(self._earlier.items) if self._earlier is not None else []
+    async def seed(
+        self,
+        link: ProviderLink,
+        seeds: Seeds,
+        items: Sequence[StoredItem] = (),
+        open_calls: Collection[str] = (),
+    ) -> None:
+        """Tell the model, of this run too; nothing asks for a response to it.
+
+        Args:
+            link: Where to.
+            seeds: Knows what is told when it comes back.
+            items: Of this run, on a connection after the first.
+            open_calls: Calls of tools whose outputs are still to come.
+        """
+        earlier = self._earlier.items if self._earlier is not None else []
+        events = seed_events([*earlier, *items], open_calls)
         seeds.sent(events)
         for event in events:
-            await link.send_event(event)
+            await link.send_event(event, first=True)
 
 
 class Seeds:
@@ -101,6 +120,7 @@ class Seeds:
 
     def sent(self, events: Iterable[Mapping[str, Any]]) -> None:
         """These went upstream."""
+        self._waiting.clear()
         self._waiting.extend(event["item"] for event in events)
         self._ids.update(item["id"] for item in self._waiting)
 
@@ -117,7 +137,7 @@ class Seeds:
         return False
 
 
-def _paired(items: Iterable[StoredItem]) -> dict[_Key, str]:
+def _paired(items: Iterable[StoredItem], waiting: Collection[str]) -> dict[_Key, str]:
     """A new id for each call that has its output, and for that: those of two runs may be the same."""
     open_calls: dict[tuple[str, str], _Key] = {}
     paired: dict[_Key, str] = {}
@@ -127,7 +147,7 @@ def _paired(items: Iterable[StoredItem]) -> dict[_Key, str]:
             open_calls[call] = _key(item)
         elif item.type == "functionCallOutput" and call in open_calls:
             paired[_key(item)] = paired[open_calls.pop(call)] = f"resumed_call_{len(paired) // 2 + 1}"
-    return paired
+    return paired | {key: call_id for (_, call_id), key in open_calls.items() if call_id in waiting}
 
 
 def _key(item: StoredItem) -> _Key:

@@ -14,21 +14,23 @@ import anyio
 from omnirt.errors import KINDS, OmnirtError
 from omnirt.protocol.events import RealtimeError
 from omnirt.protocol.methods import SessionStartResult
-from omnirt.protocol.types import CloseReason, ErrorInfo, Features
+from omnirt.protocol.types import CloseReason, ErrorInfo
 from omnirt.providers.credentials import complete
-from omnirt.providers.redaction import mask, without
+from omnirt.providers.endpoint import Endpoint
+from omnirt.providers.redaction import mask
 from omnirt.sessions import outputs
-from omnirt.sessions.approvals import Approvals
+from omnirt.sessions.assembly import assemble
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
-from omnirt.sessions.guard_checks import Checker
 from omnirt.sessions.in_force import SettingsInForce
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.limits import LimitWatch
-from omnirt.sessions.link import ProviderLink, refusal
+from omnirt.sessions.link import ProviderLink
 from omnirt.sessions.on_machine import open_here
-from omnirt.sessions.plan import Plan
+from omnirt.sessions.plan import Plan, start_result
 from omnirt.sessions.playback import Playback
+from omnirt.sessions.reconnect import Reconnector
+from omnirt.sessions.reopening import Reopening
 from omnirt.sessions.resume import Resumption
 from omnirt.sessions.services import Services
 from omnirt.sessions.sink import EventSink
@@ -36,10 +38,11 @@ from omnirt.sessions.team import Team
 from omnirt.sessions.tools import ToolRunner
 from omnirt.sessions.upstream import InputPump
 from omnirt.specs.threads import apart
-from omnirt.specs.tools import ToolRequest
 from omnirt.storage import AudioFile, StorageProblem
 
 if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent
+
     from omnirt.sessions.session import SessionOptions
 
 STORE_S = 2.0
@@ -81,17 +84,21 @@ class Run:
         self.talk = Conversation(identity, plan.spec.name, playback)
         self.talk.mask = lambda text: mask(text, self._endpoint.secrets)
         self._stack = AsyncExitStack()
-        self._team = Team(self.talk, self._told, services, self._run_tool, self._handed_off)
+        self._team = Team(
+            self.talk, self._told, services, lambda request: self._tools.run(request), self._handed_off
+        )
         self.engine: Engine
         self._link: ProviderLink
+        self._tools: ToolRunner
         self._recorder: Any = None
         self._before = Resumption()
         self._in_force = SettingsInForce()
+        self._reconnector: Reconnector | None = None
 
     # -- opening -----------------------------------------------------------------------------------------
 
-    async def open(self) -> SessionStartResult:
-        """Open everything and wait until the provider answered.
+    async def open(self, box: Inbox) -> SessionStartResult:
+        """Open everything and wait until the provider answered; `box` has the host's inputs.
 
         Raises:
             OmnirtError: Why not. `abandon` leaves nothing behind then.
@@ -112,36 +119,39 @@ class Run:
             self._before = await Resumption.find(self._services.storage.archive, self.talk.run)
             self.talk.agent = self._before.agent(self.plan.spec.name, self._team.graph.agents)
             self._recorder.agent(self.talk.agent)
-        self.engine = Engine(
-            self.talk,
-            self._sink,
-            self._recorder,
-            raw=self._options.raw,
-            hide=self._hide,
-            ended=self._ended,
-            refused=lambda error: refusal(error, self._endpoint),
-        )
         if self._endpoint.provider in ("simulator", "local"):
             self._endpoint = await open_here(self._endpoint, self._services, self._stack)
         endpoint = self._endpoint
         self._services.learn_secrets(*endpoint.secrets)
-        self.engine.agent_tools = self._team.tool_names
-        self.engine.overlay = self._settings
-        call_host = self._services.call_host
-        approvals = Approvals(self.talk.run, call_host, self._services.answers_approvals)
-        self.engine.tools = self._tools = ToolRunner(self.talk, self.engine.carry_out, call_host, approvals)
-        self.engine.gate.guards_of = lambda agent: self._team.graph.guardrails.get(agent)
-        self.engine.checker = Checker(
-            self.engine.on_judged,
+        self.engine, self._tools, self._link = assemble(
+            self.talk,
+            self._sink,
+            self._recorder,
+            self._team,
+            self._services,
+            lambda: self._endpoint,
+            self._settings,
             self.tell_error,
-            self._services.python.loop,
-            lambda agent: self._team.graph.agents[agent],
+            self._ended,
+            raw=self._options.raw,
         )
-        self.engine.link = self._link = ProviderLink(self.engine, tracing=endpoint.tracing)
         self._stack.push_async_callback(self._link.close)
-        await self._link.open(self._team.graph.agents[self.talk.agent], endpoint, self._settings())
+        await self._link.open(self._active_agent(), endpoint, self._settings())
         warning = await self.engine.handshake.finish(provider=endpoint.provider)
+        if endpoint.reconnect is not None:
+            opening = Reopening(self.engine, box, self._before, self._renewed, self._active_agent)
+            self._reconnector = Reconnector(endpoint.reconnect, self.engine, opening, self._ended)
         return self._connected(warning)
+
+    def _active_agent(self) -> RealtimeAgent[Any]:
+        return self._team.graph.agents[self.talk.agent]
+
+    async def _renewed(self) -> Endpoint:
+        """The endpoint with a key that is still good: a token that was looked for lives for an hour."""
+        if self.plan.endpoint.search is not None:
+            self._endpoint = await complete(self.plan.endpoint)
+            self._services.learn_secrets(*self._endpoint.secrets)
+        return self._endpoint
 
     def _connected(self, silent_update: str | None) -> SessionStartResult:
         self.connected = True
@@ -152,36 +162,26 @@ class Run:
         for warning in self._team.graph.warnings:
             self.talk.error(now, "agent_invalid", warning)
         self.engine.carry_out()
-        plan = self.plan
-        return SessionStartResult(
-            session_id=self.talk.run.session_id,
-            run_id=self.talk.run.run_id,
-            resumed=self._before.resumed,
+        return start_result(
+            self.plan,
+            self.talk,
             started_at=self.started_at,
-            agent=self.talk.agent,
-            provider=plan.endpoint.provider,
-            model=plan.endpoint.model,
-            input_audio=plan.realtime.input,
-            output_audio=plan.realtime.output,
-            features=Features(
-                interrupt=True,
-                truncate=True,
-                commit=True,
-                text=True,
-                images=True,
-                update=silent_update is None,
-            ),
+            resumed=self._before.resumed,
+            updates=silent_update is None,
         )
 
     async def work(self, box: Inbox) -> None:
         """Carry inputs and events upstream and watch the clock, until cancelled."""
         await self._before.seed(self._link, self.talk.items.seeds)
+        self._link.up.set()
         async with anyio.create_task_group() as group:
             group.start_soon(InputPump(self.engine, box, self.plan.input_bytes_per_ms).work)
             group.start_soon(self.engine.send_loop)
             group.start_soon(self.engine.watch)
             group.start_soon(self.engine.checker.work)
             group.start_soon(self._link.drain)
+            if self._reconnector is not None:
+                group.start_soon(self._reconnector.work)
             if self._options.limits is not None:
                 watch = LimitWatch(self._options.limits, self.talk)
                 group.start_soon(watch.work, self.engine.changed, self.engine.carry_out, self._ended)
@@ -257,8 +257,7 @@ class Run:
         self.talk.end_all(now)
         self.engine.carry_out()
         duration_ms = self.talk.at_ms(now)
-        ended_at = _wall_time()
-        storing = asyncio.ensure_future(self._recorder.finish(reason, ended_at, duration_ms))
+        storing = asyncio.ensure_future(self._recorder.finish(reason, _wall_time(), duration_ms))
         await asyncio.wait({storing}, timeout=STORE_S)
         self.talk.close(time.monotonic(), reason, error)
         self.engine.carry_out()
@@ -269,13 +268,6 @@ class Run:
         await self._stack.aclose()
         if self._recorder is not None:
             await self._recorder.discard()
-
-    def _hide(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        hidden = without(dict(event), self._endpoint.secrets)
-        return hidden if isinstance(hidden, dict) else {}
-
-    async def _run_tool(self, request: ToolRequest) -> str:
-        return await self._tools.run(request)
 
     def _settings(self) -> Mapping[str, Any]:
         """The realtime settings for the active agent; the provider is about to be told them."""

@@ -1,4 +1,4 @@
-"""The voice SDK's model, wrapped: every hazard of its transport is met here, in this one module.
+"""The voice SDK's model, wrapped: every hazard of its transport is met here and in `quiet_model`.
 
 Importing this module imports the SDK (seconds); the rest of the package imports it late, after the warm-up.
 Private names of the SDK used: `_handle_ws_event`, `_emit_event`, `_create_websocket_connection` and
@@ -8,8 +8,9 @@ truncates by its own clock, audio is compressed, a close has no code.
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -18,9 +19,7 @@ from agents import set_tracing_disabled
 from agents.realtime import RealtimeModel, RealtimeModelConfig, RealtimeModelListener
 from agents.realtime.config import RealtimeSessionModelSettings
 from agents.realtime.model_events import (
-    RealtimeModelAudioEvent,
     RealtimeModelEvent,
-    RealtimeModelRawServerEvent,
     RealtimeModelToolCallEvent,
 )
 from agents.realtime.model_inputs import (
@@ -29,31 +28,17 @@ from agents.realtime.model_inputs import (
     RealtimeModelSendSessionUpdate,
     RealtimeModelSendToolOutput,
 )
-from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel, TransportConfig
-from websockets.asyncio.client import ClientConnection
+from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
+from websockets.exceptions import ConnectionClosed
 
-from omnirt.providers.dialing import dial
-from omnirt.sessions.reading import content_index, writable
+from omnirt.sessions import quiet_model as stock
+from omnirt.sessions.reading import writable
 from omnirt.specs.build import sdk_settings
+
+log = logging.getLogger(__name__)
 
 Settings: TypeAlias = RealtimeSessionModelSettings
 
-PING_INTERVAL_S = 5.0
-"""With the library's own 20 s a half-open peer is noticed after 50 s."""
-CLOSE_TIMEOUT_S = 1.0
-"""The library's own 10 s come on top of a lost ping, and of every close that the peer does not answer."""
-MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""The SDK's 8 MiB end the session on one long item."""
-
-_WATCHED_ONLY = frozenset(
-    {
-        "input_audio_buffer.speech_started",  # the SDK would truncate by arrival times and cancel unasked
-        "conversation.item.truncated",  # … and retrieve the item, whose audio can pass the frame limit
-        "conversation.item.input_audio_transcription.completed",  # the same
-    }
-)
-QUIET_NAMES = ("_handle_ws_event", "_emit_event", "_create_websocket_connection")
-"""Private names of the stock model without which it is taken as it is."""
 _TO_SESSION = frozenset({"turn_started", "turn_ended", "usage", "function_call"})
 """What the SDK's session needs of the model's events; the rest only fills its unbounded queue."""
 
@@ -79,8 +64,11 @@ class Watcher(Protocol):
     def refused_call(self, tool_call_id: str, name: str, arguments: str) -> str | None:
         """What the model is told of a call that cannot run; None for one that can."""
 
-    def on_tool_output(self, tool_call_id: str, respond: bool) -> None:
-        """A tool's output went upstream."""
+    def on_tool_output(self, tool_call_id: str, output: str) -> None:
+        """A tool's output is about to go upstream."""
+
+    def on_tool_told(self, tool_call_id: str, respond: bool) -> None:
+        """It went upstream."""
 
     def session_settings(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings the SDK wants to send, with ours laid over."""
@@ -97,24 +85,39 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         self._watcher = watcher
         self._listeners: list[RealtimeModelListener] = []
         self._calls = _CallIds()
-        quiet = all(hasattr(OpenAIRealtimeWebSocketModel, name) for name in QUIET_NAMES)
-        model = _QuietModel if quiet else OpenAIRealtimeWebSocketModel
-        self._inner = model(
+        self._options: RealtimeModelConfig = {}
+        self.up = asyncio.Event()
+        """Set while inputs may go upstream: not before the model knows the talk so far."""
+        self._inner = self._make()
+
+    def _make(self) -> OpenAIRealtimeWebSocketModel:
+        quiet = all(hasattr(OpenAIRealtimeWebSocketModel, name) for name in stock.QUIET_NAMES)
+        model = stock.QuietModel if quiet else OpenAIRealtimeWebSocketModel
+        inner = model(
             transport_config={
-                "ping_interval": PING_INTERVAL_S,
-                "ping_timeout": PING_INTERVAL_S,
-                "max_size": MAX_FRAME_BYTES,
+                "ping_interval": stock.PING_INTERVAL_S,
+                "ping_timeout": stock.PING_INTERVAL_S,
+                "max_size": stock.MAX_FRAME_BYTES,
             }
         )
-        self._inner.add_listener(self)
+        inner.add_listener(self)
+        return inner
 
     async def connect(self, options: RealtimeModelConfig) -> None:
         """Open the socket and send the settings; does not wait for the provider's answer."""
+        self._options = options
         settings = sdk_settings(options.get("initial_model_settings", {}))
         await self._inner.connect({**options, "initial_model_settings": cast("Settings", settings)})
         socket = getattr(self._inner, "_websocket", None)
         if socket is not None:
-            socket.close_timeout = CLOSE_TIMEOUT_S
+            socket.close_timeout = stock.CLOSE_TIMEOUT_S
+
+    async def reconnect(self, headers: Mapping[str, str], url: str) -> None:
+        """Open another socket in place of the lost one; the SDK's session goes on as it was."""
+        old, self._inner = self._inner, self._make()
+        old.remove_listener(self)
+        await _drop(old)
+        await self.connect({**self._options, "url": url, "headers": dict(headers)})
 
     def add_listener(self, listener: RealtimeModelListener) -> None:
         """The SDK's session adds itself."""
@@ -131,9 +134,7 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
 
     def abort(self) -> None:
         """Drop the socket without a word, for a peer that does not answer the close."""
-        transport = getattr(getattr(self._inner, "_websocket", None), "transport", None)
-        if transport is not None:
-            transport.abort()
+        _abort(self._inner)
 
     async def on_event(self, event: RealtimeModelEvent) -> None:
         """An event of the stock model: the watcher first, then the SDK's session if it needs it."""
@@ -160,19 +161,31 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         if isinstance(event, RealtimeModelSendToolOutput):
             call_id = self._calls.original(event.tool_call.call_id)
             call = dataclasses.replace(event.tool_call, call_id=call_id)
-            await self._inner.send_event(dataclasses.replace(event, tool_call=call, start_response=False))
-            self._watcher.on_tool_output(call_id, event.start_response)
+            await self.up.wait()
+            self._watcher.on_tool_output(call_id, event.output)
+            await self._send(dataclasses.replace(event, tool_call=call, start_response=False))
+            self._watcher.on_tool_told(call_id, event.start_response)
             return
         if isinstance(event, RealtimeModelSendSessionUpdate):
             settings = sdk_settings(self._watcher.session_settings(event.session_settings))
             event = dataclasses.replace(event, session_settings=cast("Settings", settings))
-        await self._inner.send_event(event)
+        await self._send(event)
+
+    async def _send(self, event: RealtimeModelSendEvent) -> None:
+        try:
+            await self._inner.send_event(event)
+        except (ConnectionClosed, AssertionError) as lost:
+            # An assertion is what the stock model says after its close. Whoever reads is told of it.
+            log.debug("not sent, the connection is gone: %s", type(lost).__name__)
 
     async def send_client_event(self, event: Mapping[str, Any]) -> None:
         """Send an event of ours past the SDK's types, and past its gate, which one lost answer can block."""
         socket = getattr(self._inner, "_websocket", None)
         if socket is not None:
-            await socket.send(msgspec.json.encode(event).decode())
+            try:
+                await socket.send(msgspec.json.encode(event).decode())
+            except ConnectionClosed as lost:
+                log.debug("not sent, the connection is gone: %s", type(lost).__name__)
             return
         other = {name: value for name, value in event.items() if name != "type"}
         raw = RealtimeModelSendRawMessage(message={"type": event["type"], "other_data": other})
@@ -200,6 +213,22 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
             self._watcher.on_broken_frame(error)
 
 
+def _abort(model: OpenAIRealtimeWebSocketModel) -> None:
+    transport = getattr(getattr(model, "_websocket", None), "transport", None)
+    if transport is not None:
+        transport.abort()
+
+
+async def _drop(model: OpenAIRealtimeWebSocketModel) -> None:
+    """Let go of a model whose connection is lost, or to be given up; within a bound."""
+    _abort(model)
+    try:
+        async with asyncio.timeout(stock.CLOSE_TIMEOUT_S):
+            await model.close()
+    except Exception as error:  # noqa: BLE001 - it is gone in any case
+        log.debug("closing a lost connection: %s", type(error).__name__)
+
+
 class _CallIds:
     """Ids of tool calls, made unique: the SDK ends the session when one comes again, or is empty.
 
@@ -221,53 +250,6 @@ class _CallIds:
     def original(self, unique: str) -> str:
         """The provider's own id of a call."""
         return self._seen.get(unique, unique)
-
-
-class _QuietModel(OpenAIRealtimeWebSocketModel):
-    """The stock model without what we do ourselves: its interruptions by the clock, its retrievals.
-
-    Its socket is ours as well, because the stock one offers compression and follows redirects.
-    """
-
-    async def _create_websocket_connection(
-        self, url: str, headers: dict[str, str], transport_config: TransportConfig | None = None
-    ) -> ClientConnection:
-        return await dial(
-            url, headers, ping_s=PING_INTERVAL_S, max_size=MAX_FRAME_BYTES, close_timeout=CLOSE_TIMEOUT_S
-        )
-
-    async def _handle_ws_event(self, event: dict[str, Any]) -> None:
-        kind = event.get("type") if isinstance(event, dict) else None
-        if kind == "response.output_audio.delta":
-            await self._emit_event(RealtimeModelRawServerEvent(data=event))
-            await self._emit_event(
-                RealtimeModelAudioEvent(
-                    data=base64.b64decode(event["delta"], validate=True),
-                    response_id=str(event.get("response_id") or ""),
-                    item_id=str(event.get("item_id") or ""),
-                    content_index=content_index(event),
-                )
-            )
-        elif kind in _WATCHED_ONLY:
-            await self._emit_event(RealtimeModelRawServerEvent(data=event))
-        elif kind == "response.output_item.done" and _is_call(event.get("item")):
-            await self._emit_event(RealtimeModelRawServerEvent(data=event))
-            await self._emit_event(_tool_call(event["item"]))
-        else:
-            await super()._handle_ws_event(event)
-
-
-def _is_call(item: object) -> bool:
-    completed = isinstance(item, dict) and item.get("status") == "completed"
-    return completed and isinstance(item, dict) and item.get("type") == "function_call"
-
-
-def _tool_call(item: Mapping[str, Any]) -> RealtimeModelToolCallEvent:
-    # The SDK drops the whole event when a compatible server leaves out any member, and the tool never runs.
-    name, call_id, arguments, item_id = (
-        str(item.get(member) or "") for member in ("name", "call_id", "arguments", "id")
-    )
-    return RealtimeModelToolCallEvent(name=name, call_id=call_id, arguments=arguments, id=item_id)
 
 
 def silence_tracing() -> None:

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-CREATE_TIMEOUT_S = 10.0
-"""A `response.create` that gets neither an answer nor an error in this time is given up."""
+CREATE_TIMEOUT_S = 12.0
+"""A `response.create` that gets neither an answer nor an error in this time is given up.
+
+Longer than it takes to notice a half-open connection: after that it is asked again on the next one.
+"""
 SPEECH_REPORT_S = 2.0
 """How long after the last audio went upstream the provider may still report speech (PROTOCOL section 3)."""
 VAD_RESPONSE_S = 10.0
@@ -237,6 +240,14 @@ class Turns:
             self.tools.remove(answered)
         if respond and not any(answered is not None and call[1] == answered[1] for call in self.tools):
             self.ask(now)
+
+    def unanswered(self, now: float) -> list[Ask]:
+        """What was asked for, or is owed, and was not answered whole; what was cancelled is not."""
+        asks = [*self.asks] if self.in_flight is None else [self.in_flight, *self.asks]
+        running = self.active.keys() - self.cancel_sent.keys()
+        if not asks and (running or self._commits or now < self._owed_until):
+            asks = [Ask(now)]
+        return [Ask(now, ask.instructions) for ask in asks if not ask.cancelled]
 
     def cancel_targets(self, now: float, only: str | None = None) -> list[tuple[str, str]]:
         """(response id, event id) of each to cancel now; an ask in flight is cancelled as it begins."""

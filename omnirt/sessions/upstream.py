@@ -34,7 +34,11 @@ class InputPump:
     async def work(self) -> None:
         """Carry inputs upstream, in order, until cancelled."""
         for count in itertools.count(1):
+            await self._engine.link.up.wait()
             entry = await self._box.next()
+            if not self._engine.link.up.is_set():
+                self._box.put_back(entry)  # what was lost goes first
+                continue
             match entry:
                 case AudioEntry():
                     await self._audio(entry)
@@ -43,8 +47,10 @@ class InputPump:
                 case UpdateEntry():
                     await entry.apply()
                 case WaitEntry():
-                    await self._wait_for_idle(entry)
-                    self._box.answer()
+                    if await self._wait_for_idle(entry):
+                        self._box.answer()
+                    else:
+                        self._box.put_back(entry)
                 case Entry():
                     raise AssertionError(type(entry).__name__)
             self._engine.changed.notify()
@@ -52,6 +58,8 @@ class InputPump:
                 await asyncio.sleep(0)
 
     async def _audio(self, entry: AudioEntry) -> None:
+        if self._engine.kept is not None:
+            self._engine.kept.audio(entry, time.monotonic())
         for start in range(0, len(entry.data), self._slice_bytes):
             await self._engine.link.send_audio(entry.data[start : start + self._slice_bytes])
         now = time.monotonic()
@@ -69,6 +77,8 @@ class InputPump:
 
     async def _events(self, entry: EventsEntry) -> None:
         self._talk.turns.inputs += 1
+        if self._engine.kept is not None:
+            self._engine.kept.events(entry)
         for event in entry.events:
             if event["type"] == "input_audio_buffer.clear":
                 self._talk.turns.cleared()
@@ -77,20 +87,24 @@ class InputPump:
             self._talk.ask(time.monotonic(), entry.instructions)
             await self._engine.carry_up()
 
-    async def _wait_for_idle(self, entry: WaitEntry) -> None:
+    async def _wait_for_idle(self, entry: WaitEntry) -> bool:
+        """Answer a wait, unless the connection is lost before: what is sent again goes before it."""
         reply = entry.reply
         assert reply is not None, "a wait is always answered later"
         reply.add_done_callback(lambda _: self._engine.changed.notify())
         while not reply.done():
+            if not self._engine.link.up.is_set():
+                return False
             now = time.monotonic()
             if self._talk.turns.idle(now):
                 break
             await self._engine.changed.wait(self._talk.turns.idle_at(now))
         if reply.done():
-            return
+            return True
         responses = self._talk.responses.take_ended()
         await self._engine.sink.flushed()
         if not reply.done():
             reply.set_result(SessionWaitResult(state="idle", responses=responses))
         else:
             self._talk.responses.put_back(responses)
+        return True

@@ -15,7 +15,6 @@ import tarfile
 import tempfile
 import time
 import wave
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -107,7 +106,7 @@ class Talk:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._frames: deque[bytes] = deque()
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue()
         self.sent: list[float] = []
         """When each frame of the present clip went out."""
         self.events: list[tuple[float, object]] = []
@@ -115,18 +114,19 @@ class Talk:
 
     def say(self, clip: Clip) -> None:
         """Speak."""
-        self._frames.clear()  # the silence at the end of the clip before
         self.sent.clear()
         self.events.clear()
-        self._frames.extend(clip.pcm[at : at + FRAME] for at in range(0, len(clip.pcm), FRAME))
+        for at in range(0, len(clip.pcm), FRAME):
+            self._frames.put_nowait(clip.pcm[at : at + FRAME])
 
     async def stream(self) -> None:
         """20 ms every 20 ms."""
         due = time.perf_counter()
         while True:
-            if self._frames:
+            speaks = not self._frames.empty()
+            await self._session.send_audio(self._frames.get_nowait() if speaks else bytes(FRAME))
+            if speaks:
                 self.sent.append(time.perf_counter())
-            await self._session.send_audio(self._frames.popleft() if self._frames else bytes(FRAME))
             due += 0.02
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
 

@@ -73,7 +73,7 @@ async def test_a_setting_that_the_provider_refuses_later_is_told(host: Host) -> 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 4000])
 async def test_a_drop_in_mid_speech_ends_all_that_runs_and_tells_the_reason(host: Host, code: int) -> None:
-    talk = await host.start(script=spoiled({"at": {"audio_delta": 5}, "drop": code}))
+    talk = await host.start(script=spoiled({"at": {"audio_delta": 5}, "drop": code}), reconnect=False)
     talk.tell("sendText", text="Tell me a story")
     wait = talk.tell("wait")
     closed = await talk.event("closed")
@@ -94,7 +94,7 @@ async def test_a_drop_in_mid_speech_ends_all_that_runs_and_tells_the_reason(host
 
 
 async def test_inputs_behind_a_lost_connection_get_session_not_found_or_state(host: Host) -> None:
-    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "drop": 1006}))
+    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "drop": 1006}), reconnect=False)
     talk.tell("sendText", text="Hello")
     await talk.event("closed")
     error = await talk.refused("sendText", text="Are you there?")
@@ -103,7 +103,7 @@ async def test_inputs_behind_a_lost_connection_get_session_not_found_or_state(ho
 
 async def test_an_hour_that_is_over_is_told_as_expired(host: Host) -> None:
     drop = {"code": 1001, "reason": "Your session hit the maximum duration of 60 minutes (session_expired)."}
-    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "drop": drop}))
+    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "drop": drop}), reconnect=False)
     talk.tell("sendText", text="Hello")
     assert (await talk.event("closed"))["reason"] == "expired"
     assert (await talk.ask("stop"))["reason"] == "expired"
@@ -205,7 +205,7 @@ async def test_a_provider_that_ignores_a_cancel_is_not_heard_any_more(host: Host
 
 
 async def test_a_half_open_connection_is_noticed(host: Host) -> None:
-    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "half_open": True}))
+    talk = await host.start(script=spoiled({"at": FIRST_TEXT, "half_open": True}), reconnect=False)
     talk.tell("sendText", text="Hello")
     closed = await talk.event("closed")
     assert (closed["reason"], closed["error"]["kind"]) == ("connectionLost", "provider_unreachable")
@@ -235,7 +235,7 @@ async def test_a_provider_that_takes_nothing_fills_the_queue_which_says_so(host:
 
 async def test_one_sessions_fault_touches_no_other(host: Host) -> None:
     well = await host.start(script=says("story"))
-    ill = await host.start(script=spoiled({"at": {"audio_delta": 3}, "drop": 1006}))
+    ill = await host.start(script=spoiled({"at": {"audio_delta": 3}, "drop": 1006}), reconnect=False)
     for talk in (well, ill):
         await talk.ask("sendText", text="Tell me a story")
     await ill.event("closed")

@@ -177,7 +177,9 @@ async def test_a_second_stop_gets_the_same_result(host: Host) -> None:
 
 
 async def test_a_stop_behind_another_end_tells_the_true_reason(host: Host) -> None:
-    talk = await host.start(script={"faults": [{"at": {"type": "conversation.item.create"}, "drop": 1006}]})
+    talk = await host.start(
+        script={"faults": [{"at": {"type": "conversation.item.create"}, "drop": 1006}]}, reconnect=False
+    )
     await talk.ask("sendText", text="Hello")
     await talk.event("closed")
     for _ in range(2):

@@ -10,7 +10,7 @@ import pytest
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import ErrorInfo, Event
-from omnirt.sessions import sdk
+from omnirt.sessions import quiet_model
 from tests.support.daemon import driven
 from tests.support.provider import Provider
 from tests.support.provider_events import audio, created, done, event, item_added, message, words
@@ -159,7 +159,9 @@ class TestABrokenFrame:
             {"at": {"audio_delta": 2}, "bad_audio": True},
             {"at": {"audio_delta": 2}, "unknown_event": True},
         ]
-        async with omnirt_talk(tmp_path, settings=simulated({**HELLO, "faults": faults})) as session:
+        async with omnirt_talk(
+            tmp_path, settings=simulated({**HELLO, "faults": faults}, reconnect=False)
+        ) as session:
             events: Heard[Event] = Heard(session.stream_events())
             await session.send_text("Hello")
             end = await events.first(of(ev.RealtimeResponseEnd))
@@ -183,7 +185,7 @@ class TestAnUnknownEvent:
     @driven
     async def test_omnirt_passes_it_over(self, tmp_path: Path) -> None:
         script = {**HELLO, "faults": [{"at": {"type": "session.update"}, "unknown_event": True}]}
-        async with omnirt_talk(tmp_path, settings=simulated(script)) as session:
+        async with omnirt_talk(tmp_path, settings=simulated(script, reconnect=False)) as session:
             events: Heard[Event] = Heard(session.stream_events())
             await session.send_text("Hello")
             await events.first(of(ev.RealtimeResponseEnd))
@@ -228,10 +230,10 @@ class TestAHalfOpenPeer:
     async def test_omnirt_ends_the_session_as_its_pings_are_not_answered(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert 2 * sdk.PING_INTERVAL_S + sdk.CLOSE_TIMEOUT_S < 15
-        monkeypatch.setattr(sdk, "PING_INTERVAL_S", 0.2)
+        assert 2 * quiet_model.PING_INTERVAL_S + quiet_model.CLOSE_TIMEOUT_S < 15
+        monkeypatch.setattr(quiet_model, "PING_INTERVAL_S", 0.2)
         script = {"faults": [{"at": {"type": "conversation.item.create"}, "half_open": True}]}
-        async with omnirt_talk(tmp_path, settings=simulated(script)) as session:
+        async with omnirt_talk(tmp_path, settings=simulated(script, reconnect=False)) as session:
             await session.send_text("Hello")
             closed = (await heard_all(session))[-1]
             assert isinstance(closed, ev.RealtimeClosed)

@@ -10,7 +10,7 @@ from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
-from omnirt.sessions import sdk
+from omnirt.sessions import quiet_model
 from omnirt.sessions.session import RealtimeSession
 from tests.support.daemon import driven
 from tests.support.hosts import answering
@@ -43,7 +43,7 @@ class Without:
         return getattr(self._whole, name)
 
 
-@pytest.mark.parametrize("name", sdk.QUIET_NAMES)
+@pytest.mark.parametrize("name", quiet_model.QUIET_NAMES)
 def test_the_stock_model_has_this_name(name: str) -> None:
     assert callable(getattr(OpenAIRealtimeWebSocketModel, name))
 
@@ -77,15 +77,15 @@ async def hold_a_conversation(session: RealtimeSession) -> None:
 @driven
 async def test_a_conversation_with_all_of_them(tmp_path: Path) -> None:
     async with talk(tmp_path) as session:
-        assert type(inner(session)) is sdk._QuietModel
+        assert type(inner(session)) is quiet_model.QuietModel
         await hold_a_conversation(session)
 
 
-@pytest.mark.parametrize("name", sdk.QUIET_NAMES)
+@pytest.mark.parametrize("name", quiet_model.QUIET_NAMES)
 def test_without_a_name_of_the_quiet_model_the_stock_one_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(sdk, "QUIET_NAMES", (f"{name}_as_it_is_called_next_year",))
+    monkeypatch.setattr(quiet_model, "QUIET_NAMES", (f"{name}_as_it_is_called_next_year",))
 
     @driven
     async def hold() -> None:

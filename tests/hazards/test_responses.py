@@ -12,7 +12,7 @@ import pytest
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
 from omnirt.sessions import turns
-from omnirt.sessions.engine import YIELD_EVERY
+from omnirt.sessions.upstream import YIELD_EVERY
 from tests.support.daemon import driven
 from tests.support.provider import Provider
 from tests.support.provider_events import created, done, error, event
@@ -96,7 +96,7 @@ class TestTheGate:
     async def test_omnirt_gives_it_up_and_asks_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(turns, "CREATE_TIMEOUT_S", 0.3)  # ten seconds for a host
+        monkeypatch.setattr(turns, "CREATE_TIMEOUT_S", 0.3)  # twelve seconds for a host
         async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url) as session:
             events: Heard[Event] = Heard(session.stream_events())
             await session.send_text("One")

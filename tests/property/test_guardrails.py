@@ -17,9 +17,7 @@ from tests.unit.sessions.helpers import audio_done, words_done
 MS_PER_CHAR = 10
 FORBIDDEN = [{"name": "no_xyz", "deny": ["x y z"]}]
 
-good_words = st.lists(st.sampled_from(["la", "so", "x", "y", "3.5"]), min_size=1, max_size=4).map(
-    " ".join
-)
+good_words = st.lists(st.sampled_from(["la", "so", "x", "y", "3.5"]), min_size=1, max_size=4).map(" ".join)
 ends = st.sampled_from([".", "!", "?", "…", '."'])
 good = st.tuples(good_words, ends).map("".join).filter(lambda text: "x y" not in text)
 bad = st.tuples(good_words, good_words, ends).map(lambda parts: f"{parts[0]} x y z {parts[1]}{parts[2]}")

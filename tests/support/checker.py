@@ -79,6 +79,7 @@ class Run:
         self._seq = 0
         self._at_ms = 0
         self._state = ""
+        self._attempt = 0
         self.closed = False
         """Whether `realtime.closed` came."""
         self._open: dict[tuple[str, str], int] = defaultdict(int)
@@ -100,8 +101,10 @@ class Run:
         if self._seq == 1 and "realtime.state" not in self._opted_out:
             assert params.get("state") == "connected", where
         if method == "realtime.state":
-            assert params["state"] != self._state, f"{where}: {self._state} again"
+            again = params["state"] == "reconnecting" and params["attempt"] > self._attempt
+            assert params["state"] != self._state or again, f"{where}: {self._state} again"
             self._state = params["state"]
+            self._attempt = params.get("attempt", 0)
         self._pair(method, params, where)
         self._delta(method, params, where)
         self._item(method, params, where)

@@ -269,12 +269,15 @@ class Talk:
             assert "result" in reply, reply
 
 
-def start_params(script: Mapping[str, Any] | None = None, speed: float = SPEED, **params: Any) -> Message:
+def start_params(
+    script: Mapping[str, Any] | None = None, speed: float = SPEED, reconnect: Any = None, **params: Any
+) -> Message:
     """The params of a start with the simulator, without the id."""
     simulator: Message = {"speed": speed}
     if script is not None:
         simulator["script"] = script
-    return {"agent": AGENT, "settings": {"provider": "simulator", "simulator": simulator}, **params}
+    settings: Message = {"provider": "simulator", "simulator": simulator, "reconnect": reconnect}
+    return {"agent": AGENT, "settings": settings, **params}
 
 
 def error_of(reply: Message) -> Message:

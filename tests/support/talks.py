@@ -120,9 +120,13 @@ async def omnirt_talk(
     call_host: HostCaller | None = None,
     **members: Any,
 ) -> AsyncIterator[RealtimeSession]:
-    """A connected omnirt session in this process; `settings` instead of a URL name another provider."""
+    """A connected omnirt session in this process; `settings` instead of a URL name another provider.
+
+    At a URL it has one connection, like a session of the bare SDK: a lost one is the end.
+    """
     if settings is None:
-        settings = {"provider": "compatible", "openai_realtime_url": url, "openai_api_key": KEY}
+        endpoint = {"provider": "compatible", "openai_realtime_url": url, "openai_api_key": KEY}
+        settings = {**endpoint, "reconnect": False}
     services = Services(storage=AudioStorage(folder), call_host=call_host)
     session = RealtimeSession(agent, services=services, settings=settings, **members)
     try:
@@ -140,9 +144,9 @@ async def simulator(script: Mapping[str, object] | None = None) -> AsyncIterator
         yield server.open(SimulatorProfile(loaded, speed=20))
 
 
-def simulated(script: Mapping[str, object] | None = None) -> dict[str, Any]:
+def simulated(script: Mapping[str, object] | None = None, **others: Any) -> dict[str, Any]:
     """The settings of an omnirt session with the same simulator."""
-    return {"provider": "simulator", "simulator": {"script": dict(script or {}), "speed": 20}}
+    return {"provider": "simulator", "simulator": {"script": dict(script or {}), "speed": 20}, **others}
 
 
 async def heard_all(session: RealtimeSession) -> list[Event]:

@@ -18,11 +18,7 @@ from omnirt.loopback.script import Unheard
 
 SETTLE_MS = 140
 """A pause after which the words so far are recognised as if they were the last; words have shorter ones."""
-_GUESS_EVERY_MS = 700
-_GUESS_SHARE = (
-    4  # a guess under way when the speech ends holds up the final words: a quarter of the time at most
-)
-_SLACK_MS = 60  # detection notices the end of speech later than this
+_GUESS_EVERY_MS = 1_200  # a guess that is being made when the speech ends holds up the words at the end
 _LEAST_CLOSED_MS = 4_000  # shorter stretches lack context
 _LONGEST_MS = 12_000  # the recogniser's time grows faster than the stretch
 _LOOK_BACK_MS = 4_000  # where a stretch that is too long is cut, at its quietest
@@ -49,24 +45,10 @@ class Transcribe(Job):
         self.urgent = urgent
         self.doubtful = doubtful
         self.text = ""
-        self.took_s = 0.0
 
-    def done(self, text: str, took_s: float = 0.0) -> None:
-        """The words, and how long it took to recognise them."""
-        self.text, self.took_s, self.over = text.strip(), took_s, True
-
-
-class Pace:
-    """How long recognising takes here and now, as a part of the length of what is recognised."""
-
-    def __init__(self) -> None:
-        self.share = 0.1
-
-    def note(self, job: Transcribe) -> None:
-        """One more was recognised."""
-        length_s = len(job.audio) / job.form.bytes_per_ms / 1000
-        if length_s > 0 and job.took_s > 0:
-            self.share = job.took_s / length_s
+    def done(self, text: str) -> None:
+        """The words."""
+        self.text, self.over = text.strip(), True
 
 
 class _Pending:
@@ -83,13 +65,13 @@ class LocalHearing:
 
     Args:
         form: The format of its audio.
-        pace: Of the recogniser, for guesses while the person speaks; None for no guesses.
+        guesses: Whether to guess while the person speaks.
     """
 
-    def __init__(self, form: Format, pace: Pace | None = None) -> None:
+    def __init__(self, form: Format, *, guesses: bool = True) -> None:
         self.words: str | Unheard | None = None
         self._form = form
-        self._pace = pace
+        self._guesses = guesses
         self._pending: _Pending | None = None
         self._start = 0  # of the stretch that is not closed, in bytes
         self._covered = 0  # up to where the last guess goes
@@ -115,8 +97,7 @@ class LocalHearing:
         end = len(audio)
         self._speech_end = max(self._start, end - quiet_ms * self._form.bytes_per_ms)
         if quiet_ms >= SETTLE_MS:
-            heard = self._speech_end - self._bytes(_SLACK_MS)
-            if self._covered < heard and not self._pending_covers(heard):
+            if self._covered < self._speech_end and not self._pending_covers(self._speech_end):
                 self._recognise(audio, end, urgent=True)
                 self._paused = True
             return
@@ -126,13 +107,12 @@ class LocalHearing:
             return
         if end - self._start >= self._bytes(_LONGEST_MS):
             self._recognise(audio, self._quietest(audio, end), urgent=False, closes=True)
-        elif self._pace is not None and end - self._covered >= self._guess_after(end, self._pace):
+        elif self._guesses and end - self._covered >= self._guess_after(end):
             self._recognise(audio, end, urgent=False)
 
-    def _guess_after(self, end: int, pace: Pace) -> int:
-        """How much must have been said since the last guess: the longer guesses take, the rarer they are."""
-        took = pace.share * (end - self._start)
-        return max(self._bytes(_GUESS_EVERY_MS), round(_GUESS_SHARE * took))
+    def _guess_after(self, end: int) -> int:
+        # A guess costs a tenth of the stretch: the longer it is, the rarer the guesses.
+        return max(self._bytes(_GUESS_EVERY_MS), (end - self._start) // 4)
 
     def _close_stretch(self, end: int) -> None:
         """Somebody speaks on after a pause: what was said before it stands, if it is long enough."""
@@ -158,7 +138,7 @@ class LocalHearing:
         self._audio = audio
         self._doubtful = not detected
         self._speech_end = len(audio) - (self._bytes(quiet_ms) if detected else 0)
-        if not self._pending_covers(self._speech_end - self._bytes(_SLACK_MS)):
+        if not self._pending_covers(self._speech_end):
             self._pending = None  # a guess: the final words are better, and wanted now
         self._finish()
 
@@ -200,8 +180,6 @@ class LocalHearing:
                 self.words = Unheard(pending.job.failure)
             self._covered = pending.end  # tried again with what comes after it
             return
-        if self._pace is not None:
-            self._pace.note(pending.job)
         guess = pending.job.text.split()
         self._agreed = guess[: _common(self._guess, guess)]
         self._guess = guess

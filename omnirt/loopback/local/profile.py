@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,7 @@ from omnirt.loopback.audio import Format
 from omnirt.loopback.local.brains import Chat, ChatBrain, HeardBrain
 from omnirt.loopback.local.detection import Detector, SileroActivity, has_speech
 from omnirt.loopback.local.engines import narrowed
-from omnirt.loopback.local.hearing import LocalHearing, Pace, Transcribe
+from omnirt.loopback.local.hearing import LocalHearing, Transcribe
 from omnirt.loopback.local.models import Models, uses_espeak
 from omnirt.loopback.local.options import LocalOptions
 from omnirt.loopback.local.services import Services
@@ -58,7 +57,7 @@ class LocalEars:
 
     def __init__(self, detector: Detector | None, *, guesses: bool) -> None:
         self._detector = detector
-        self._pace = Pace() if guesses else None
+        self._guesses = guesses
 
     def activity(self, form: Format) -> Activity:
         """Detection for one format."""
@@ -66,7 +65,7 @@ class LocalEars:
 
     def begin(self, form: Format) -> LocalHearing:
         """A turn begins."""
-        return LocalHearing(form, self._pace)
+        return LocalHearing(form, guesses=self._guesses)
 
 
 class Work:
@@ -81,9 +80,7 @@ class Work:
         """Do a job."""
         match job:
             case Transcribe():
-                began = time.monotonic()
-                text = await self._words(job)
-                job.done(text, time.monotonic() - began)
+                job.done(await self._words(job))
             case Speak():
                 pcm = await self._speech(job.text, job.speed)
                 job.done(with_word_ends(job.text, pcm))

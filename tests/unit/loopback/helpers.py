@@ -73,7 +73,9 @@ class Talk:
         self.voice = Voice(program)
         self.now = 100.0
         self.parts = parts or simulated_parts(script, self.voice)
-        self.core = Conversation(self.parts, tag="t", model="gpt-realtime", now=self.now, wall=1e9)
+        self.core = Conversation(
+            self.parts, tag="t", model="gpt-realtime", now=self.now, expires_at=1_000_003_600
+        )
         self.events: list[Event] = []
         self._collect()
 

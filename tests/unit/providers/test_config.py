@@ -32,7 +32,7 @@ def test_a_file_nobody_named_need_not_be_there(tmp_path: Path) -> None:
         ("config.toml", None, "$", "no such file"),
         ("config.toml", "opnai_api_key = 1\n", "$.opnai_api_key", "did you mean `openai_api_key`"),
         ("config.toml", "[simulator]\npace = 2\n", "$.simulator.pace", "Unknown"),
-        ("config.toml", "[reconnect]\nattempts = 2\n", "$.reconnect", "not supported yet"),
+        ("config.toml", "[reconnect]\nattempts = 0\n", "$.reconnect.attempts", ">= 1"),
         ("config.toml", "a = \n", "$", "line 1"),
         ("config.yaml", "{}\n", "$", ".toml"),
     ],

@@ -24,7 +24,7 @@ def text(words: str) -> EventsEntry:
 def names(unsent: Unsent) -> list[str]:
     """The entries in short: audio by its bytes, `!` for a commit, texts by their words."""
     shown = []
-    for entry in unsent.entries:
+    for entry in [*unsent.entries, *unsent.speech]:
         if isinstance(entry, AudioEntry):
             shown.append(entry.data.decode() + "!" * entry.commit)
         else:
@@ -45,10 +45,10 @@ def transcribed(item_id: str, words: str) -> dict[str, Any]:
 
 def test_a_turn_that_goes_on_is_sent_again_whole() -> None:
     kept = Kept(lambda: True)
-    kept.audio(audio("a"))
+    kept.audio(audio("a"), 0.0)
     kept.server_event(pe.speech_started("u1"))
     for name in "bcd":
-        kept.audio(audio(name, 5000))
+        kept.audio(audio(name, 5000), 0.0)
     assert names(kept.take()) == ["a", "b", "c", "d"]
     assert names(kept.take()) == []
 
@@ -56,20 +56,29 @@ def test_a_turn_that_goes_on_is_sent_again_whole() -> None:
 def test_of_silence_the_last_moments() -> None:
     kept = Kept(lambda: True)
     for count in range(100):
-        kept.audio(audio(f"{count},"))
+        kept.audio(audio(f"{count},"), count / 10)
     unsent = kept.take()
-    assert len(unsent.entries) == LEAD_MS // 100
+    assert len(unsent.speech) == LEAD_MS // 100
     assert names(unsent)[-1] == "99,"
     assert unsent.dropped_ms == 0, "nobody spoke in it"
+
+
+def test_silence_that_was_sent_in_a_hurry_is_kept_for_as_long_as_it_takes_to_be_heard() -> None:
+    kept = Kept(lambda: True)
+    for count in range(100):
+        kept.audio(audio(f"{count},"), 0.0)
+    kept.audio(audio("late"), 1.0)
+    assert len(kept.take().speech) == 101
 
 
 def test_without_turn_detection_all_until_the_host_commits_within_a_bound() -> None:
     kept = Kept(lambda: False)
     for count in range(INPUT_QUEUE_MS // 1000 + 10):
-        kept.audio(audio(f"{count},", 1000))
+        kept.audio(audio(f"{count},", 1000), 0.0)
     unsent = kept.take()
     assert (
-        sum(entry.duration_ms for entry in unsent.entries if isinstance(entry, AudioEntry)) == INPUT_QUEUE_MS
+        sum(entry.duration_ms for entry in [*unsent.entries, *unsent.speech] if isinstance(entry, AudioEntry))
+        == INPUT_QUEUE_MS
     )
     assert unsent.dropped_ms == 10_000
 
@@ -77,9 +86,9 @@ def test_without_turn_detection_all_until_the_host_commits_within_a_bound() -> N
 def test_an_unanswered_turn_is_sent_and_committed_again_and_its_item_made_anew() -> None:
     kept = Kept(lambda: True)
     kept.server_event(pe.speech_started("u1"))
-    kept.audio(audio("a"))
+    kept.audio(audio("a"), 0.0)
     kept.server_event(committed("u1"))
-    kept.audio(audio("b"))
+    kept.audio(audio("b"), 0.0)
     unsent = kept.take()
     assert names(unsent) == ["a", "!", "b"]
     assert unsent.item_ids == ["u1"]
@@ -87,19 +96,19 @@ def test_an_unanswered_turn_is_sent_and_committed_again_and_its_item_made_anew()
 
 def test_a_commit_of_the_hosts_is_sent_once() -> None:
     kept = Kept(lambda: False)
-    kept.audio(audio("a"))
-    kept.audio(audio("b", commit=True))
-    kept.audio(audio("c"))
+    kept.audio(audio("a"), 0.0)
+    kept.audio(audio("b", commit=True), 0.0)
+    kept.audio(audio("c"), 0.0)
     kept.server_event(committed("u1"))
     assert names(kept.take()) == ["a", "b!", "c"]
 
 
 def test_what_was_transcribed_or_answered_is_not_sent_again() -> None:
     kept = Kept(lambda: True)
-    kept.audio(audio("a"))
+    kept.audio(audio("a"), 0.0)
     kept.server_event(committed("u1"))
     kept.server_event(transcribed("u1", "Hello"))
-    kept.audio(audio("b"))
+    kept.audio(audio("b"), 0.0)
     kept.server_event(committed("u2"))
     kept.server_event(pe.done("r1"))
     assert names(kept.take()) == []
@@ -107,7 +116,7 @@ def test_what_was_transcribed_or_answered_is_not_sent_again() -> None:
 
 def test_what_a_failed_answer_or_an_empty_transcript_leaves_is_sent_again() -> None:
     kept = Kept(lambda: True)
-    kept.audio(audio("a"))
+    kept.audio(audio("a"), 0.0)
     kept.server_event(committed("u1"))
     kept.server_event(transcribed("u1", ""))
     kept.server_event(pe.done("r1", "failed"))
@@ -137,9 +146,9 @@ def test_the_output_of_a_tool_is_kept_until_it_comes_back() -> None:
 
 def test_cleared_audio_is_not_sent_again() -> None:
     kept = Kept(lambda: False)
-    kept.audio(audio("a"))
+    kept.audio(audio("a"), 0.0)
     kept.events(EventsEntry([{"type": "input_audio_buffer.clear"}]))
-    kept.audio(audio("b"))
+    kept.audio(audio("b"), 0.0)
     assert names(kept.take()) == ["b"]
 
 
@@ -161,15 +170,17 @@ def test_whatever_happens_it_is_bounded_and_in_order(script: list[Any], detects:
         match act:
             case ("audio", ms, commit):
                 count += 1
-                kept.audio(AudioEntry(str(count).encode(), ms, commit))
+                kept.audio(AudioEntry(str(count).encode(), ms, commit), count / 3)
             case ("text", words):
                 kept.events(text(words))
             case _:
                 kept.server_event(act)
     unsent = kept.take()
-    numbers = [int(e.data) for e in unsent.entries if isinstance(e, AudioEntry) and e.data]
+    numbers = [int(e.data) for e in [*unsent.entries, *unsent.speech] if isinstance(e, AudioEntry) and e.data]
     assert numbers == sorted(set(numbers))
     assert sum(isinstance(e, EventsEntry) for e in unsent.entries) <= MAX_MESSAGES
-    whole = sum(entry.duration_ms for entry in unsent.entries if isinstance(entry, AudioEntry))
+    whole = sum(
+        entry.duration_ms for entry in [*unsent.entries, *unsent.speech] if isinstance(entry, AudioEntry)
+    )
     assert whole <= 2 * (INPUT_QUEUE_MS + 30_000)
     assert not kept.take().entries

@@ -291,7 +291,7 @@ async def test_a_failed_start_tells_why_and_streams_nothing(tmp_path: Path) -> N
 @driven
 async def test_a_lost_connection_ends_the_session_and_answers_the_wait(tmp_path: Path) -> None:
     script = {**LONG, "faults": [{"at": {"audio_delta": 2}, "drop": 1006}]}
-    async with session_of(tmp_path, settings=simulated(script)).managed() as session:
+    async with session_of(tmp_path, settings=simulated(script, reconnect=False)).managed() as session:
         heard = Heard(session.stream_events())
         await session.send_text("Tell me a story")
         assert (await waited(session)).state == "closed"

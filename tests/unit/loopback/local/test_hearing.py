@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omnirt.loopback.audio import FORMATS, PCM16, Format, from_recording
-from omnirt.loopback.local.hearing import SETTLE_MS, LocalHearing, Pace, Transcribe
+from omnirt.loopback.local.hearing import SETTLE_MS, LocalHearing, Transcribe
 from omnirt.loopback.script import Unheard
 from tests.unit.loopback.helpers import noise, silence
 
@@ -16,8 +16,7 @@ class Speaker:
     """A turn that goes on in steps of 20 ms, whose words the test says."""
 
     def __init__(self, *, guesses: bool = True) -> None:
-        self.pace = Pace()
-        self.hearing = LocalHearing(PCM16, self.pace if guesses else None)
+        self.hearing = LocalHearing(PCM16, guesses=guesses)
         self.audio = b""
         self.quiet_ms = 0
         self.told = ""
@@ -48,9 +47,9 @@ class Speaker:
         assert isinstance(job, Transcribe)
         return job
 
-    def hears(self, text: str, took_s: float = 0.0) -> None:
+    def hears(self, text: str) -> None:
         """The recogniser is done."""
-        self.job.done(text, took_s)
+        self.job.done(text)
         self.tell()
 
     def tell(self) -> None:
@@ -164,29 +163,6 @@ def test_a_turn_that_comes_in_one_piece_is_heard() -> None:
     assert isinstance(job, Transcribe)
     job.done("Hello.")
     assert hearing.deltas() == ["Hello."]
-
-
-def test_where_recognising_is_slow_there_are_fewer_guesses() -> None:
-    speaker = Speaker()
-    speaker.speak(1_000)
-    speaker.hears("What is", took_s=0.5)
-    assert speaker.pace.share == pytest.approx(0.5, rel=0.5)
-    speaker.speak(1_000)
-    assert speaker.hearing.jobs == []
-    speaker.pause(SETTLE_MS)
-    assert speaker.job.urgent
-
-
-def test_a_guess_that_was_begun_at_the_very_end_is_the_final_one() -> None:
-    speaker = Speaker()
-    speaker.speak(700)
-    assert speaker.job.audio == speaker.audio
-    speaker.speak(40)
-    speaker.hears("What is the weather?")
-    speaker.pause(500)
-    assert speaker.hearing.jobs == []
-    speaker.end()
-    assert speaker.hearing.words == "What is the weather?"
 
 
 def test_words_that_turn_out_otherwise_are_not_told_twice() -> None:

@@ -1,0 +1,54 @@
+"""Why a connection went away: whether the talk can go on over another one, or how it ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol.types import CloseReason, ErrorInfo
+
+REFUSING_CODES = frozenset({1008, 3000, 4001})
+"""Close codes of a policy, of an unauthorized client, and what servers used before there was one."""
+
+_KEY = re.compile(r"(?i)api.?key|auth|credential")
+_QUOTA = re.compile(r"(?i)quota|billing")
+_CONTENT = re.compile(r"(?i)content.?(policy|filter)|moderation|safety")
+_EXPIRED = re.compile(r"(?i)expired|maximum duration")
+
+Refusal = Callable[[Mapping[str, Any]], OmnirtError]
+
+
+class Loss(NamedTuple):
+    """A lost connection: how the session ends if it ends of it, and whether another connection may help."""
+
+    reason: CloseReason
+    error: ErrorInfo
+    recoverable: bool
+
+
+def loss(code: int | None, text: str, last_error: Mapping[str, Any], refusal: Refusal) -> Loss:
+    """What a close means.
+
+    Args:
+        code: Of the close frame; None when there was none.
+        text: Its reason, masked.
+        last_error: The last `error` of the provider on this connection; empty without one.
+        refusal: Makes of a provider's error the one that a host gets.
+    """
+    words = f"code {code}" if code is not None else "no close frame"
+    message = f"The provider closed the connection ({words}{': ' + text if text else ''})."
+    said = f"{last_error.get('type') or ''} {last_error.get('code') or ''}"
+    if code in REFUSING_CODES:
+        said += f" {text}"
+    if _CONTENT.search(said):
+        return Loss("content", ErrorInfo(kind="provider_error", message=message), recoverable=False)
+    if _QUOTA.search(said) or _KEY.search(said):
+        known = last_error or {"code": "invalid_api_key" if _KEY.search(said) else "insufficient_quota"}
+        problem = refusal({"message": text, **known})
+        return Loss("error", ErrorInfo(kind=problem.kind, message=problem.message), recoverable=False)
+    # The code is that of any clean close; only the words tell.
+    expired = "session_expired" in said or _EXPIRED.search(text) is not None
+    error = ErrorInfo(kind="provider_unreachable", message=message)
+    return Loss("expired" if expired else "connectionLost", error, recoverable=True)
