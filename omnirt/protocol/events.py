@@ -40,7 +40,7 @@ class RealtimeState(Event):
     """The state of the talk changed; `connected` is the first event of a run.
 
     With `reconnecting`: which attempt it is, from 1, in how long it is made, and why. With the `connected`
-    after it: which one succeeded, how long there was no connection, and whether the model knows the whole talk.
+    after it: which one succeeded, how long there was no connection, whether the model knows the whole talk.
     """
 
     METHOD = "realtime.state"

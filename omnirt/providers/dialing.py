@@ -27,6 +27,7 @@ async def dial(
     ping_s: float = 20.0,
     max_size: int | None = None,
     close_timeout: float = 1.0,
+    connection: type[ClientConnection] = ClientConnection,
 ) -> ClientConnection:
     """An open connection.
 
@@ -39,6 +40,7 @@ async def dial(
         ping_s: How often a ping is sent, and how long its answer may take.
         max_size: The longest message that is taken.
         close_timeout: How long the end waits for the peer.
+        connection: What to make of it.
 
     Raises:
         Exception: What `connect_errors.explain` puts into words.
@@ -55,6 +57,7 @@ async def dial(
         close_timeout=close_timeout,
         max_size=max_size,
         proxy=proxy,
+        create_connection=connection,
         **tls,
     )
 

@@ -34,6 +34,8 @@ from omnirt.storage import Heard, RunRecorder
 
 log = logging.getLogger(__name__)
 
+WATCH_S = 0.25
+"""How late at most it is noticed that something never came."""
 MAX_UPWARD = 1024
 """Client events that wait for the socket; a provider that takes none of so many is gone."""
 
@@ -83,7 +85,7 @@ class Engine:
         self.overlay: Callable[[], Mapping[str, Any]] = dict
         self.sink = sink
         self._recorder = recorder
-        self._raw = raw
+        self.raw = raw
         self._hide = hide
         self._ended = ended
         self.changed = Signal()
@@ -94,7 +96,7 @@ class Engine:
     def on_server_event(self, event: Mapping[str, Any]) -> None:
         """Every event of the provider, at once and in order."""
         now = time.monotonic()
-        if self._raw:
+        if self.raw:
             whole = self._hide(event) if is_shallow(event) else {"type": event.get("type")}
             self.talk.emit(ev.RealtimeRaw, now, event=whole)
         if event.get("type") == "response.output_audio.delta":
@@ -217,7 +219,6 @@ class Engine:
             match output:
                 case Upward():
                     self._send_up(output.event)
-                    self.changed.notify()  # the watch has a new time to look at
                 case Interruption():
                     for event in output.events:
                         self._record(event)
@@ -272,8 +273,11 @@ class Engine:
     async def watch(self) -> None:
         """End what the provider left unanswered for too long; note what has played to its end."""
         while True:
-            times = self.talk.turns.deadline(), self.talk.playback.deadline(time.monotonic())
-            await self.changed.wait(min((due for due in times if due is not None), default=None))
+            # Looked at now and then: to be woken by each event would cost more than all else here.
+            now = time.monotonic()
+            times = self.talk.turns.deadline(), self.talk.playback.deadline(now)
+            due = min((due for due in times if due is not None), default=now + WATCH_S)
+            await asyncio.sleep(max(0.0, min(due - now, WATCH_S)))
             now = time.monotonic()
             settle_played(self.talk, now)
             ask, cancelled = self.talk.turns.overdue(now)

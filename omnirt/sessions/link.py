@@ -164,7 +164,7 @@ class ProviderLink:
     async def send_audio(self, data: bytes) -> None:
         """Append audio to the provider's input buffer; nowhere, while there is no connection."""
         if self._model.up.is_set():
-            await self._session.send_audio(data)
+            await self._model.send_audio(data)
 
     async def send_event(self, event: Mapping[str, Any], *, first: bool = False) -> None:
         """Send one client event in the provider's spelling; `first`: before inputs may."""

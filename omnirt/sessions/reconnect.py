@@ -16,6 +16,7 @@ from omnirt.sessions import away
 from omnirt.sessions.engine import Ended, Engine
 from omnirt.sessions.kept import Kept
 from omnirt.sessions.losses import Loss
+from omnirt.sessions.signal import Signal
 from omnirt.sessions.turns import Ask
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Reconnector:
         self._ended = ended
         self._chance = chance
         self._loss: Loss | None = None
+        self._noticed = Signal()
         self._opened = time.monotonic()
         self._attempts = self._flaps = 0
         self._began = 0.0
@@ -79,6 +81,7 @@ class Reconnector:
         if self._loss is None:
             self._loss = loss
             self._engine.link.up.clear()
+            self._noticed.notify()
             self._engine.changed.notify()
 
     async def work(self) -> None:
@@ -99,7 +102,10 @@ class Reconnector:
             quiet = talk.turns.idle(now) and not talk.playback.unsettled()
             if now >= latest or (now >= pause and quiet):
                 return "expiring"
-            await self._engine.changed.wait(latest if now >= pause else pause)
+            if now >= pause:
+                await self._engine.changed.wait(latest)
+            else:
+                await self._noticed.wait(pause)  # not woken by all that is said
         return _CAUSES.get(self._loss.reason, "connectionLost")
 
     async def _go_on(self, cause: away.Cause) -> tuple[CloseReason, ErrorInfo] | None:

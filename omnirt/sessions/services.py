@@ -53,7 +53,9 @@ class SdkLoader:
         gc.disable()
         problem: Exception | None = None
         try:
-            import omnirt.sessions.sdk  # noqa: F401 - imported for the sake of later imports
+            from omnirt.sessions.quiet_model import warm_up
+
+            warm_up()
         except Exception as error:  # noqa: BLE001 - told to whoever waits
             problem = error
         finally:
