@@ -67,7 +67,8 @@ class Caller:
 async def caller(endpoint: LoopbackEndpoint) -> AsyncIterator[Caller]:
     """A connected client."""
     headers = {"Authorization": f"Bearer {endpoint.token}"}
-    async with connect(endpoint.url, additional_headers=headers, compression=None, max_size=2**24) as socket:
+    # without a bound on what waits to be read: a full queue would hold up the closing by ten seconds
+    async with connect(endpoint.url, additional_headers=headers, compression=None, max_queue=None) as socket:
         yield Caller(socket)
 
 
