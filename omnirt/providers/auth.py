@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
 
-from omnirt.providers.redaction import is_secret_name, url_secrets
+from omnirt.providers.redaction import header_secrets, is_secret_name, mask, url_secrets
 from omnirt.providers.settings import HEADER_KEYS, Found, Sources, flag, header_table
-from omnirt.providers.urls import query_names, with_member
+from omnirt.providers.urls import query_names, with_member, without_userinfo
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _KEY_HEADERS: Final = frozenset(
@@ -87,13 +88,22 @@ def bearer(headers: Mapping[str, str], token: str) -> dict[str, str]:
     return {**headers, "Authorization": f"Bearer {token}"}
 
 
+def userinfo_as_header(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """URL and headers with the URL's userinfo among the headers, unless these have an authorization.
+
+    The WebSocket library would send it still quoted, beside another `Authorization`, and never a name alone.
+    """
+    url, userinfo = without_userinfo(url)
+    if userinfo is None or any(name.lower() == "authorization" for name in headers):
+        return url, dict(headers)
+    return url, {**headers, "Authorization": f"Basic {base64.b64encode(userinfo.encode()).decode()}"}
+
+
 def carries_key(url: str, headers: Mapping[str, str]) -> bool:
-    """Whether headers, query or userinfo hold an authorization already; names compared without case."""
+    """Whether headers or query hold an authorization already; names compared without case."""
     if any(name.lower() in _KEY_HEADERS for name in headers):
         return True
-    if any(name.lower() in _KEY_MEMBERS for name in query_names(url)):
-        return True
-    return "@" in url.split("://", 1)[-1].split("/", 1)[0]
+    return any(name.lower() in _KEY_MEMBERS for name in query_names(url))
 
 
 def check_key(key: Found) -> str:
@@ -109,7 +119,7 @@ def secrets_of(url: str, headers: Mapping[str, str], *more: str) -> tuple[str, .
     found = list(url_secrets(url))
     for name, value in headers.items():
         if is_secret_name(name):
-            found += [value, value.partition(" ")[2]]
+            found += header_secrets(value)
     return tuple(dict.fromkeys(secret for secret in (*found, *more) if secret))
 
 
@@ -122,6 +132,7 @@ def _check_name(found: Found, name: str) -> None:
 
 
 def _header_text(found: Found, name: str, value: object) -> str:
+    name = mask(name)  # somebody may have put the key there
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise found.problem(f"the value of the header {name} is a string", name)
     text = str(value)

@@ -11,6 +11,7 @@ from omnirt.specs.realtime import DEFAULT_MODEL
 
 _URLS: Final = ("openai_realtime_url", "openai_realtime_base_url", "azure_openai_endpoint", "openai_base_url")
 _MODELS: Final = ("openai_realtime_deployment", "openai_realtime_model")
+_AZURE_URL: Final = "azure_openai_endpoint"
 _AZURE_MODEL: Final = "azure_openai_deployment_name"
 
 
@@ -31,11 +32,19 @@ def chosen_url(sources: Sources, provider: str | None) -> Found | None:
 
 
 def provider_of(found: Found | None) -> ProviderName:
-    """The provider that a URL setting belongs to."""
+    """The provider that a URL setting belongs to, told by its host.
+
+    Raises:
+        OmnirtError: Azure's endpoint is at another host: Azure's key goes there only when somebody says so.
+    """
     if found is None:
         return "openai"
-    if found.name == "azure_openai_endpoint" or urls.is_azure(found.value):
+    if urls.is_azure(found.value):
         return "azure"
+    if found.name == _AZURE_URL:
+        raise found.problem(
+            "this is no URL of an Azure host; for a gateway in front of Azure set `provider` to `azure` too"
+        )
     # OpenAI's own host is OpenAI, however its URL was written.
     return "openai" if urls.is_openai(found.value) else "compatible"
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 import socket
 import ssl
+import traceback
 from typing import Any, Final
 
 from omnirt.errors import OmnirtError
@@ -13,7 +16,11 @@ from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.proxies import proxy_for
 from omnirt.providers.redaction import mask, mask_url
 
+log = logging.getLogger(__name__)
+
 _MAX_TEXT: Final = 300
+REFUSING_CODES: Final = frozenset({1008, 3000, 4001})
+"""Close codes of a policy, of an unauthorized client, and what servers used before there was one."""
 _AUTH_CODES: Final = frozenset(
     {
         "invalid_api_key",
@@ -52,9 +59,9 @@ def explain(error: BaseException, endpoint: Endpoint) -> OmnirtError:
     match error:
         case ws.InvalidStatus():
             return _status(error.response.status_code, bytes(error.response.body or b""), endpoint)
-        case ws.ConnectionClosed():
-            return _closed(error, endpoint)
-        case ws.InvalidURI():
+        case ws.ConnectionClosed(rcvd=frame):
+            return closed(endpoint, frame.code if frame else None, str(frame.reason or "") if frame else "")
+        case ws.InvalidURI() | UnicodeError():
             return _unreachable(
                 endpoint, "url", "the WebSocket library does not take this URL", retryable=False
             )
@@ -66,14 +73,16 @@ def explain(error: BaseException, endpoint: Endpoint) -> OmnirtError:
         case ws.NegotiationError():
             what = "the server answers with another subprotocol or extension"
             return _unreachable(endpoint, "subprotocol", what, retryable=False)
-        case ws.InvalidHandshake() | ws.InvalidMessage():
+        case ws.InvalidMessage(__cause__=EOFError()):
+            what = "the server closed the connection before it answered; does it want wss:// or https://?"
+            return _unreachable(endpoint, "closed", what)
+        case ws.InvalidHandshake():
             what = "the answer is no WebSocket handshake; is this a realtime endpoint?"
             return _unreachable(endpoint, "handshake", what, retryable=False)
         case OSError():
             return _network(error, endpoint)
         case _:
-            # No text of it: what an unknown exception says is unknown too.
-            return OmnirtError("internal", f"The connection could not be opened ({type(error).__name__}).")
+            return _unknown(error)
 
 
 def upstream_error(
@@ -152,20 +161,36 @@ def _not_found(endpoint: Endpoint) -> str:
     return f"Nothing is at {_place(endpoint)} (HTTP 404). Check the URL and the model (`{endpoint.model}`)"
 
 
-def _closed(error: Any, endpoint: Endpoint) -> OmnirtError:
-    close = error.rcvd
-    if close is None:
+def closed(endpoint: Endpoint, code: int | None, reason: str) -> OmnirtError:
+    """The error of a connection that went away before there was a session.
+
+    Args:
+        endpoint: Where it led.
+        code: Of the close frame; None when there was none.
+        reason: The words of the close frame.
+    """
+    if code is None:
         return _unreachable(endpoint, "closed", "the connection broke off")
-    reason = str(close.reason or "")
-    if close.code in (1008, 3000, 4001) and re.search(r"(?i)api.?key|auth", reason):
-        return OmnirtError("auth_failed", "The provider refuses the key.", closeCode=close.code)
     said = _said(reason, endpoint)
-    return _unreachable(
-        endpoint,
-        "closed",
-        f"the provider closed the connection (code {close.code}){said}",
-        closeCode=close.code,
-    )
+    if code in REFUSING_CODES and re.search(r"(?i)api.?key|auth", reason):
+        # Some servers refuse a key by the close alone.
+        return OmnirtError("auth_failed", f"The provider refuses the key{said}.", closeCode=code)
+    what = f"the provider closed the connection (code {code}){said}"
+    return _unreachable(endpoint, "closed", what, closeCode=code)
+
+
+def silent(endpoint: Endpoint, what: str, limit_s: float) -> OmnirtError:
+    """The error of a provider that lets the connection in and leaves `what` undone."""
+    return _unreachable(endpoint, "timeout", f"{what} within {limit_s:g} s; try again later")
+
+
+def _unknown(error: BaseException) -> OmnirtError:
+    """Without its text, in the log too: what an unknown exception says is unknown."""
+    log_id = os.urandom(4).hex()
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("a connection could not be opened: %s (logId %s)\n%s", type(error).__name__, log_id, where)
+    message = f"The connection could not be opened ({type(error).__name__}); the log tells where ({log_id})."
+    return OmnirtError("internal", message, logId=log_id)
 
 
 def _proxy_says(error: Exception) -> str:

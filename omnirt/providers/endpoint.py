@@ -19,6 +19,7 @@ from omnirt.providers.auth import (
     collect_headers,
     placement,
     secrets_of,
+    userinfo_as_header,
 )
 from omnirt.providers.choice import chosen_url, model_of, provider_of
 from omnirt.providers.keys import Credential, KeySearch, key_search
@@ -26,6 +27,8 @@ from omnirt.providers.known import known_secrets
 from omnirt.providers.local import LocalProblem, LocalSettings, local_plan
 from omnirt.providers.redaction import mask_headers, mask_url
 from omnirt.providers.settings import (
+    FILE_PLACE,
+    SESSION_PLACE,
     ConnectionSettings,
     Found,
     ReconnectSettings,
@@ -99,8 +102,8 @@ def resolve(
         found: What the keyring or Entra has, when nobody gave a key.
 
     Raises:
-        OmnirtError: `invalid_params` with a path below `$.settings`, or `endpoint_unresolved` with what
-            would do.
+        OmnirtError: `invalid_params` with a path below `$.settings` or in the file, or
+            `endpoint_unresolved` with what would do.
     """
     return completed(outline(settings, config, env, spec_model), found)
 
@@ -112,8 +115,8 @@ def outline(
     spec_model: str | None = None,
 ) -> Endpoint:
     """The endpoint, which may still want a key that is kept elsewhere: see its `search`, and `completed`."""
-    session = _parsed(settings, Place("invalid_params", "$.settings"))
-    file = _parsed(config, Place("endpoint_unresolved", "$"))
+    session = _parsed(settings, SESSION_PLACE)
+    file = _parsed(config, FILE_PLACE)
     sources = Sources(session, file, env)
     endpoint = _outline(sources, spec_model)
     secrets = dict.fromkeys((*endpoint.secrets, *known_secrets(sources)))
@@ -184,7 +187,7 @@ def _remote(
         if named is not None:
             warnings.append(f"The URL names the model `{in_url}`; {named.label} is not used.")
         model = in_url
-    headers = collect_headers(sources)
+    url, headers = userinfo_as_header(url, collect_headers(sources))
     search = key_search(sources, provider, url, headers)
     place = placement(sources, azure=azure)
     key = sources.key(azure)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from msgspec import structs
 
 from omnirt.errors import OmnirtError
-from omnirt.providers.redaction import environment_secrets, is_secret_name, url_secrets
-from omnirt.providers.settings import HEADER_KEYS, KEY_NAMES, Found, Sources, header_table
+from omnirt.providers.redaction import (
+    environment_secrets,
+    header_secrets,
+    is_secret_name,
+    url_secrets,
+)
+from omnirt.providers.settings import (
+    HEADER_KEYS,
+    KEY_NAMES,
+    ConnectionSettings,
+    Found,
+    Sources,
+    header_table,
+)
+
+_URL_NAMES: Final = ("_url", "_endpoint", "_proxy")
+_URLS: Final = frozenset(name for name in ConnectionSettings.__struct_fields__ if name.endswith(_URL_NAMES))
 
 
 def known_secrets(sources: Sources) -> tuple[str, ...]:
@@ -21,7 +36,7 @@ def known_secrets(sources: Sources) -> tuple[str, ...]:
     for name, text in sources.env.items():
         if name.lower() in HEADER_KEYS:
             found += _in_headers(name, text)
-        elif "://" in text and name.upper().endswith(("_URL", "_ENDPOINT", "_PROXY")):
+        elif name.lower() in _URLS or ("://" in text and name.lower().endswith(_URL_NAMES)):
             found += url_secrets(text)
     return tuple(dict.fromkeys(secret for secret in found if secret))
 
@@ -31,12 +46,12 @@ def _held(name: str, value: Any) -> Iterator[str]:
     match value:
         case str() if name in KEY_NAMES:
             yield value
-        case str():
+        case str() if name in _URLS:
             yield from url_secrets(value)
         case dict():
             for header, text in value.items():
                 if is_secret_name(header) and isinstance(text, str):
-                    yield from (text, text.partition(" ")[2])
+                    yield from header_secrets(text)
 
 
 def _in_headers(name: str, text: str) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 MASK: Final = "***"
 MIN_SECRET: Final = 4
@@ -15,6 +15,8 @@ MAX_DEPTH: Final = 64
 """Nobody nests a JSON value deeper that means something by it."""
 MIN_SURE: Final = 12
 """Where every text is searched: a server at home may have the key `audio`, which stands in most events."""
+MIN_ODD: Final = 6
+"""The same for what is neither a word nor a number."""
 
 _SECRET_WORDS: Final = (
     "authorization", "apikey", "accesskey", "secret", "cookie", "password", "passwd", "credential",
@@ -29,9 +31,12 @@ _PATTERNS: Final = (
     re.compile(r"\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)?"),
 )
 _NAMED = re.compile(
-    r"(?i)(?P<name>[\w-]*(?:authorization|api[-_]?key|secret|token(?!s)|cookie|password|subscription-key)[\w-]*)"
+    # From the beginning of a word, and bounded: what comes may be one word of a megabyte.
+    r"(?i)(?<![\w-])"
+    r"(?P<name>[\w-]{0,64}?(?:authorization|api[-_]?key|secret|token(?!s)|cookie|password|subscription-key)[\w-]{0,64})"
     r"(?P<gap>[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic) )?)(?P<value>[^\s\"',;&}]+)"
 )
+_PLAIN: Final = re.compile(r"[^\W\d_]+(?:[ ._-][^\W\d_]+)*|\d+")
 _URL = re.compile(r"(?i)\b(?:wss?|https?)://[^\s'\"<>]+")
 
 
@@ -50,10 +55,7 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
         text: Anything that may reach a log or an error.
         secrets: Known secrets; their URL-quoted forms are found too.
     """
-    known = {
-        form for secret in secrets if len(secret) >= MIN_SECRET for form in (secret, quote(secret, safe=""))
-    }
-    for secret in sorted(known, key=len, reverse=True):
+    for secret in forms(secret for secret in secrets if len(secret) >= MIN_SECRET):
         text = text.replace(secret, MASK)
     text = _URL.sub(lambda found: mask_url(found[0]), text)
     text = _NAMED.sub(lambda found: f"{found['name']}{found['gap']}{MASK}", text)
@@ -62,15 +64,44 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
-def without(value: object, secrets: Sequence[str], depth: int = MAX_DEPTH) -> object:
-    """A JSON value with known secrets masked wherever they stand; what is nested too deep is left out.
+def forms(secrets: Iterable[str]) -> list[str]:
+    """Secrets as they stand, and as they stand in a URL. The longest first: one may be a piece of another."""
+    known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    return sorted(known, key=len, reverse=True)
 
-    Short secrets are let stand, as they may be words.
+
+def is_sure(secret: str) -> bool:
+    """Whether a secret stands in a text for itself alone: a short one may be a word or a number there."""
+    return len(secret) >= MIN_SURE or (len(secret) >= MIN_ODD and not _PLAIN.fullmatch(secret))
+
+
+class Hiding:
+    """Masks the secrets of an endpoint in the provider's events; short words and numbers are let stand.
+
+    Args:
+        secrets: What they are at the moment.
     """
+
+    def __init__(self, secrets: Callable[[], tuple[str, ...]]) -> None:
+        self._secrets = secrets
+        self._known: tuple[str, ...] = ()
+        self._forms: list[str] = []
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The event without them."""
+        known = self._secrets()
+        if known is not self._known:  # they seldom change, and events are many
+            self._known, self._forms = known, forms(filter(is_sure, known))
+        hidden = without(dict(event), self._forms)
+        return hidden if isinstance(hidden, dict) else {}
+
+
+def without(value: object, secrets: Sequence[str], depth: int = MAX_DEPTH) -> object:
+    """A JSON value with secrets masked wherever they stand; what is nested too deep is left out."""
     match value:
         case str():
             for secret in secrets:
-                if len(secret) >= MIN_SURE and secret in value:
+                if secret in value:
                     value = value.replace(secret, MASK)
             return value
         case dict() if depth:
@@ -111,18 +142,30 @@ def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
-    """The secrets in a URL: its userinfo, and the values of secret query members."""
+    """The secrets in a URL, as they stand and unquoted: its userinfo, the values of secret query members."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url else f"//{url}")
     except ValueError:
         return ()
-    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
-    found = [unquote(password)] if colon and password else []
-    if user and (not found or len(user) >= MIN_SURE):
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    found = [password]
+    if not password or len(user) >= MIN_SURE:
         # Without a password the name is the secret, as with tokens in place of a name; a long one may be too.
-        found.insert(0, unquote(user))
-    found += [value for name, value in parse_qsl(parts.query) if is_secret_name(name)]
-    return tuple(found)
+        found.insert(0, user)
+    members = (member.partition("=") for member in parts.query.split("&"))
+    found += [value for name, _, value in members if is_secret_name(unquote_plus(name))]
+    every = (form for raw in found for form in (unquote(raw), unquote_plus(raw), raw))
+    return tuple(dict.fromkeys(filter(None, every)))
+
+
+def header_secrets(value: str) -> Iterator[str]:
+    """The secrets in the value of a header that holds one: all of it, what follows a scheme, each cookie."""
+    yield value
+    yield value.partition(" ")[2]
+    for part in re.split(r"[;,]", value):
+        piece = part.partition("=")[2].strip(' "')
+        if is_sure(piece):  # a theme is no secret
+            yield piece
 
 
 class SecretFilter(logging.Filter):

@@ -23,7 +23,8 @@ KEY_NAMES: Final = ("openai_api_key", "api_key")
 # Session settings and file spell the key two ways; both stand for the one variable.
 _VARIABLES: Final = {"openai_api_key": "OPENAI_API_KEY", "api_key": "OPENAI_API_KEY"}
 _NO_VARIABLE: Final = frozenset({"provider", "simulator", "local", "tracing", "reconnect"})
-
+SESSION_PLACE: Final = Place("invalid_params", "$.settings")
+FILE_PLACE: Final = Place("invalid_params", "$")
 
 S = TypeVar("S", bound="ConnectionSettings")
 
@@ -51,7 +52,7 @@ class ReconnectSettings(Struct, forbid_unknown_fields=True, kw_only=True, frozen
     deadline_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 120_000
 
 
-class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, dict=True):
     """`settings` of session.start, and the configuration file. A member that is null hides its variable."""
 
     provider: ProviderName | UnsetType | None = UNSET
@@ -77,6 +78,11 @@ class ConnectionSettings(Struct, forbid_unknown_fields=True, kw_only=True, omit_
     tracing: bool | TracingSettings | UnsetType | None = UNSET
     reconnect: bool | ReconnectSettings | UnsetType | None = UNSET
 
+    @property
+    def place(self) -> Place | None:
+        """Where they were read, for errors about them; no member, as nobody may set it."""
+        return self.__dict__.get("place_")
+
     def __repr__(self) -> str:
         """Names only: any of the values may be, or hold, a secret."""
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not UNSET]
@@ -96,7 +102,9 @@ def parse_settings(document: object, place: Place, shape: type[S]) -> S:
     if document is None:
         return shape()
     try:
-        return _parse(document, place, shape)
+        settings = _parse(document, place, shape)
+        settings.__dict__["place_"] = place
+        return settings
     except OmnirtError as error:
         # A key in the wrong place would be quoted as a value that does not fit.
         facts = {name: mask(fact) if isinstance(fact, str) else fact for name, fact in error.facts.items()}
@@ -111,12 +119,16 @@ def _parse(document: object, place: Place, shape: type[S]) -> S:
 
 
 class Found(Struct, frozen=True):
-    """A setting, and where it was found: `rank` 0 is the session, 1 the file, 2 the environment."""
+    """A setting, and where it was found: `rank` 0 is the session, 1 the file, 2 the environment.
+
+    `place` is that of the document it stands in; None of a variable.
+    """
 
     name: str
     value: Any
     rank: int
     label: str
+    place: Place | None = None
 
     def __repr__(self) -> str:
         """Without the value, which may be a secret."""
@@ -127,11 +139,9 @@ class Found(Struct, frozen=True):
         return [("", repr(self))]
 
     def problem(self, what: str, *below: str) -> OmnirtError:
-        """The error about this setting: the host's own mistake has a path, the others a name."""
-        if self.rank == 0:
-            return (
-                Place("invalid_params", "$.settings").at(self.name, *below).problem(f"{self.label}: {what}")
-            )
+        """The error about this setting: in a document it has a path, elsewhere a name."""
+        if self.place is not None:
+            return self.place.at(self.name, *below).problem(f"{self.label}: {what}")
         return OmnirtError("endpoint_unresolved", f"{self.label}: {what}.", setting=self.name)
 
 
@@ -146,6 +156,7 @@ class Sources:
 
     def __init__(self, session: ConnectionSettings, file: ConnectionSettings, env: Mapping[str, str]) -> None:
         self.layers = (session, file)
+        self._places = (session.place or SESSION_PLACE, file.place or FILE_PLACE)
         self.env = env
 
     def find(self, name: str, *, variable: str | None = None) -> Found | None:
@@ -157,7 +168,7 @@ class Sources:
             if value is None or (isinstance(value, str) and not value.strip()):
                 return None
             where = "settings" if rank == 0 else "the configuration file"
-            return Found(name, value, rank, f"`{name}` in {where}")
+            return Found(name, value, rank, f"`{name}` in {where}", self._places[rank])
         variable = variable or _VARIABLES.get(name, name.upper())
         value = self.env.get(variable, "") if name not in _NO_VARIABLE else ""
         return Found(name, value, 2, f"The variable {variable}") if value.strip() else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 OPENAI_URL: Final = "wss://api.openai.com/v1"
 Query: TypeAlias = Sequence[tuple[str, str]]
@@ -51,9 +51,24 @@ def split(url: str, *, default_scheme: str | None = None) -> SplitResult:
         raise UrlProblem("a URL begins with wss://, ws://, https:// or http://")
     if not host:
         raise UrlProblem("the URL names no host")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise UrlProblem("a host has parts of 1 to 63 letters, with one dot in between") from None
     if parts.fragment or text.endswith("#"):
         raise UrlProblem("a URL of a service has no #fragment")
     return parts._replace(scheme=_SCHEMES[parts.scheme.lower()])
+
+
+def without_userinfo(url: str) -> tuple[str, str | None]:
+    """A URL as it stands but for its userinfo, and this as `user:password`; None without one."""
+    netloc = urlsplit(url).netloc
+    userinfo, at, host = netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = userinfo.partition(":")
+    told = f"{unquote(user)}:{unquote(password)}" if userinfo else None
+    return url.replace(f"//{netloc}", f"//{host}", 1), told
 
 
 def is_azure(url: str) -> bool:
@@ -115,7 +130,7 @@ def azure_ga(endpoint: str, model: str, version: str | None = None) -> str:
     parts = split(endpoint, default_scheme="https")
     members = dict(_query(parts))
     # Somebody may paste a whole URL of the older form.
-    model = members.pop("deployment", model)
+    model = members.pop("deployment", "") or model
     members.pop("api-version", None)
     if version in _UNDATED:
         members["api-version"] = version
@@ -171,7 +186,8 @@ def _azure_root(parts: SplitResult) -> str:
 def _with_model(parts: SplitResult, path: str, model: str) -> str:
     if not path.endswith("/realtime"):
         path += "/realtime"
-    query = _query(parts)
+    # An empty model is none: the URL would say another one than the settings.
+    query = [(name, value) for name, value in _query(parts) if value or name not in ("model", "deployment")]
     if not {name for name, _ in query} & {"model", "deployment"}:
         query.append(("model", model))
     return _join(parts, path, query)

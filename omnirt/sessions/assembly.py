@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omnirt.errors import OmnirtError
 from omnirt.providers.endpoint import Endpoint
-from omnirt.providers.redaction import without
+from omnirt.providers.redaction import Hiding
 from omnirt.sessions.approvals import Approvals
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
@@ -55,13 +55,10 @@ def assemble(
         raw: Whether the provider's events are passed on as they come.
     """
 
-    def hide(event: Mapping[str, Any]) -> dict[str, Any]:
-        hidden = without(dict(event), endpoint().secrets)
-        return hidden if isinstance(hidden, dict) else {}
-
     def agent_of(name: str) -> RealtimeAgent[Any]:
         return team.graph.agents[name]
 
+    hide = Hiding(lambda: endpoint().secrets)
     engine = Engine(
         talk, sink, recorder, raw=raw, hide=hide, ended=ended, refused=lambda e: refusal(e, endpoint())
     )

@@ -16,6 +16,7 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
 from omnirt.protocol.methods import SessionInterruptResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
+from omnirt.sessions import words
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.guard_checks import Checker
 from omnirt.sessions.guardrails import Gate
@@ -34,6 +35,8 @@ from omnirt.storage import Heard, RunRecorder
 
 log = logging.getLogger(__name__)
 
+SILENCE_S = 60.0
+"""A running response is cancelled when the provider says nothing at all for so long."""
 WATCH_S = 0.25
 """How late at most it is noticed that something never came."""
 MAX_UPWARD = 1024
@@ -81,6 +84,7 @@ class Engine:
         self.handshake = Handshake(refused)
         self._refused = refused
         self._last_error: Mapping[str, Any] = {}
+        self._heard_at = 0.0
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
         self.overlay: Callable[[], Mapping[str, Any]] = dict
         self.sink = sink
@@ -95,7 +99,7 @@ class Engine:
 
     def on_server_event(self, event: Mapping[str, Any]) -> None:
         """Every event of the provider, at once and in order."""
-        now = time.monotonic()
+        self._heard_at = now = time.monotonic()
         if self.raw:
             whole = self._hide(event) if is_shallow(event) else {"type": event.get("type")}
             self.talk.emit(ev.RealtimeRaw, now, event=whole)
@@ -116,6 +120,7 @@ class Engine:
         if event.get("type") == "error":
             error = event.get("error")
             self._last_error = error if isinstance(error, Mapping) else {}
+            self.talk.items.seeds.refused(str(self._last_error.get("event_id")))
         elif event.get("type") == "session.created":
             expires_at = dig(event, "session", "expires_at")
             left_s = expires_at - time.time() if isinstance(expires_at, int | float) else 0
@@ -131,7 +136,8 @@ class Engine:
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
         self.spoke = True
-        self.gate.audio(response_id, item_id, content_index, data, time.monotonic())
+        self._heard_at = time.monotonic()
+        self.gate.audio(response_id, item_id, content_index, data, self._heard_at)
         self.carry_out()
 
     def on_judged(self, check: GuardrailCheck, tripped: Sequence[str], message: str) -> None:
@@ -173,11 +179,11 @@ class Engine:
 
     def on_disconnect(self, code: int | None, reason: str) -> None:
         """The connection is gone."""
-        lost = loss(code, self.talk.mask(reason), self._last_error, self._refused)
         if not self.handshake.done:
-            error = OmnirtError("provider_unreachable", lost.error.message)
-            self.handshake.closed(code, reason, error)
-        elif self.on_loss is not None and lost.recoverable:
+            self.handshake.closed(code, reason)
+            return
+        lost = loss(code, self.talk.mask(reason), self._last_error, self._refused)
+        if self.on_loss is not None and lost.recoverable:
             self.on_loss(lost)
         else:
             self._ended(lost.reason, lost.error)
@@ -239,7 +245,7 @@ class Engine:
                 if file is not None:
                     event.file = str(file.path)
             case ev.RealtimeItemAdded() | ev.RealtimeItemUpdated():
-                self._recorder.item(event.item)
+                self._recorder.item(words.so_far(self.talk, event.item))
             case ev.RealtimeItemRemoved():
                 self._recorder.remove_item(event.item_id)
             case ev.RealtimeUsage():
@@ -270,6 +276,15 @@ class Engine:
 
     # -- what never comes --------------------------------------------------------------------------------
 
+    def _cancel_silent(self, now: float) -> None:
+        """A response of which nothing comes any more would run for ever."""
+        if now - self._heard_at < SILENCE_S:
+            return
+        for response_id in self.talk.responses.running:
+            if self.talk.cancel_response(now, response_id):
+                message = f"The provider sent nothing for {SILENCE_S:g} s in the midst of a response."
+                self.talk.error(now, "provider_error", message)
+
     async def watch(self) -> None:
         """End what the provider left unanswered for too long; note what has played to its end."""
         while True:
@@ -277,9 +292,12 @@ class Engine:
             now = time.monotonic()
             times = self.talk.turns.deadline(), self.talk.playback.deadline(now)
             due = min((due for due in times if due is not None), default=now + WATCH_S)
-            await asyncio.sleep(max(0.0, min(due - now, WATCH_S)))
+            await asyncio.sleep(max(0.01, min(due - now, WATCH_S)))
             now = time.monotonic()
             settle_played(self.talk, now)
+            self._cancel_silent(now)
+            for item in words.unsaved(self.talk):
+                self._recorder.item(item)
             ask, cancelled = self.talk.turns.overdue(now)
             if ask is not None:
                 self.talk.error(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,10 +11,9 @@ import anyio
 import msgspec
 
 from omnirt.errors import OmnirtError
-from omnirt.providers.connect_errors import explain, upstream_error
+from omnirt.providers.connect_errors import closed, explain, silent, upstream_error
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.settings import TracingSettings
-from omnirt.sessions.losses import REFUSING_CODES
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
@@ -63,40 +61,45 @@ class Handshake:
                 error = event.get("error")
                 self.fail(self._explain(error if isinstance(error, Mapping) else {}))
 
-    def closed(self, code: int | None, reason: str, error: OmnirtError) -> None:
-        """The connection went away; some servers refuse a key by the close alone."""
-        if code in REFUSING_CODES and re.search(r"(?i)api.?key|auth", reason):
-            error = self._explain({"code": "invalid_api_key", "message": reason})
-        self.fail(error)
+    def closed(self, code: int | None, reason: str) -> None:
+        """The connection went away."""
+        self.fail(_Closed(code, reason))
 
-    def fail(self, error: OmnirtError) -> None:
+    def fail(self, error: Exception) -> None:
         """The provider refused, or the connection went away."""
         for future in (self._created, self._updated):
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # asked for here, so that nobody warns when only one of the two is awaited
 
-    async def finish(self, *, provider: str) -> str | None:
+    async def finish(self, endpoint: Endpoint) -> str | None:
         """Wait until connected.
 
         Returns:
             A warning when the provider never answered the settings but may be used.
 
         Raises:
-            OmnirtError: `provider_error` for a refusal, `provider_unreachable` for silence.
+            OmnirtError: `provider_error` for a refusal, `provider_unreachable` for silence or a close,
+                `auth_failed` for a key that is refused by either.
         """
+        try:
+            return await self._answers(endpoint)
+        except _Closed as lost:
+            raise closed(endpoint, *lost.args) from None
+
+    async def _answers(self, endpoint: Endpoint) -> str | None:
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 await asyncio.shield(self._created)
         except TimeoutError:
-            raise _silent("did not open a session") from None
-        limit = COMPATIBLE_UPDATE_S if provider == "compatible" else HANDSHAKE_S
+            raise silent(endpoint, "it did not open a session", HANDSHAKE_S) from None
+        compatible = endpoint.provider == "compatible"
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(COMPATIBLE_UPDATE_S if compatible else HANDSHAKE_S):
                 await asyncio.shield(self._updated)
         except TimeoutError:
-            if provider != "compatible":
-                raise _silent("did not answer the session's settings") from None
+            if not compatible:
+                raise silent(endpoint, "it did not answer the session's settings", HANDSHAKE_S) from None
             _resolve(self._updated)
             return "The server did not answer the session's settings; it may not honour all of them."
         return None
@@ -212,10 +215,8 @@ def refusal(error: Mapping[str, Any], endpoint: Endpoint) -> OmnirtError:
     )
 
 
-def _silent(what: str) -> OmnirtError:
-    return OmnirtError(
-        "provider_unreachable", f"The provider {what} within {HANDSHAKE_S:g} s; try again later."
-    )
+class _Closed(Exception):
+    """The connection went away before the session was connected; code and reason are its arguments."""
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

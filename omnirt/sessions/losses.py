@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import CloseReason, ErrorInfo
-
-REFUSING_CODES = frozenset({1008, 3000, 4001})
-"""Close codes of a policy, of an unauthorized client, and what servers used before there was one."""
+from omnirt.providers.connect_errors import REFUSING_CODES
 
 _KEY = re.compile(r"(?i)api.?key|auth|credential")
 _QUOTA = re.compile(r"(?i)quota|billing")

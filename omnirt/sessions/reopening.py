@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
 
 
+TAKEN_S = 1.0
+"""How long it is waited for what the provider says of the talk that it is told."""
+
+
 class Reopening:
     """Opens and restores connections of one session.
 
@@ -52,7 +56,7 @@ class Reopening:
         endpoint = await self._endpoint()
         self._engine.begin()
         await self._engine.link.reopen(endpoint)
-        await self._engine.handshake.finish(provider=endpoint.provider)
+        await self._engine.handshake.finish(endpoint)
 
     async def restore(self, unanswered: list[Ask]) -> bool:
         """Tell the model the talk so far, and put what was on its way in front of the inputs.
@@ -67,13 +71,17 @@ class Reopening:
         away.forget_items(talk, unsent.item_ids, time.monotonic())
         items = away.told_items(talk)
         open_calls = {tool_call_id for tool_call_id, _ in talk.turns.tools} | _outputs(unsent.entries)
-        await self._before.seed(engine.link, talk.items.seeds, items, open_calls)
+        seeds = talk.items.seeds
+        await self._before.seed(engine.link, seeds, items, open_calls)
+        limit = time.monotonic() + TAKEN_S
+        while seeds.unanswered and time.monotonic() < limit:
+            await engine.changed.wait(limit)
         self._box.again([*unsent.entries, *_asks(unanswered, unsent), *unsent.speech])
         unanswered.clear()
         dropped_ms = unsent.dropped_ms + self._box.take_refused_ms()
         if dropped_ms:
             talk.flow(time.monotonic(), "input", dropped_ms, 0, None, 0)
-        return away.is_whole(items) and not dropped_ms
+        return away.is_whole(items) and not dropped_ms and not seeds.lost
 
 
 def _outputs(entries: Sequence[Entry]) -> set[str]:

@@ -137,7 +137,7 @@ class Run:
         )
         self._stack.push_async_callback(self._link.close)
         await self._link.open(self._active_agent(), endpoint, self._settings())
-        warning = await self.engine.handshake.finish(provider=endpoint.provider)
+        warning = await self.engine.handshake.finish(endpoint)
         if endpoint.reconnect is not None:
             opening = Reopening(self.engine, box, self._before, self._renewed, self._active_agent)
             self._reconnector = Reconnector(endpoint.reconnect, self.engine, opening, self._ended)
@@ -228,7 +228,7 @@ class Run:
             )
         else:
             self.talk.error(now, "storage_failed", problem.message)
-        self.engine.carry_out()
+        self._told()
 
     # -- the end -----------------------------------------------------------------------------------------
 

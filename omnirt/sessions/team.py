@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.agent_events import McpStatus, RealtimeMcpStatus
-from omnirt.providers.redaction import is_secret_name, mask, url_secrets
+from omnirt.providers.redaction import header_secrets, is_secret_name, mask, url_secrets
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.services import Services
@@ -174,8 +174,8 @@ def server_secrets(server: AnyServer) -> list[str]:
     """What must not be seen of a server's spec: its headers, and what its URL or variables hold."""
     if isinstance(server, StdioServer):
         return [value for name, value in server.env.items() if is_secret_name(name)]
-    bare = [value.rpartition(" ")[2] for value in server.headers.values()]
-    return [*server.headers.values(), *bare, *url_secrets(server.url)]
+    headers = [secret for value in server.headers.values() for secret in header_secrets(value)]
+    return [*headers, *url_secrets(server.url)]
 
 
 def _serves(link: McpLink, server: AnyServer) -> bool:

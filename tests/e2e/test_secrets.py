@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -37,12 +38,13 @@ class Aviary:
 
     def canary(self, prefix: str = "") -> str:
         """A new one."""
-        self.given.append(f"{prefix}{MARK}{len(self.given):04}xyz")
+        self.given.append(f"{prefix}{MARK}{len(self.given):04}+xyz")  # the sign has other forms in a URL
         return self.given[-1]
 
     def headers(self) -> dict[str, str]:
-        """One under each name that says so."""
-        return {name: self.canary() for name in SECRET_HEADERS}
+        """One under each name that says so, in a cookie among others."""
+        cookies = f"theme=dark; sid={self.canary()}"
+        return {name: cookies if name == "Cookie" else self.canary() for name in SECRET_HEADERS}
 
     def url(self, base: str) -> str:
         """A URL with one in each place that has room."""
@@ -100,6 +102,7 @@ def settings(birds: Aviary, url: str) -> dict[str, Any]:
     """Every setting that can hold one, and a provider that takes them all."""
     return {
         "provider": "compatible",
+        "reconnect": False,
         **{name: birds.canary("sk-") for name in KEY_SETTINGS},
         **{name: birds.headers() for name in HEADER_KEYS},
         "openai_realtime_url": birds.url(url),
@@ -168,6 +171,7 @@ async def test_a_whole_session_with_a_provider_that_repeats_everything(
         repeated = [value for name, value in head.headers.raw_items() if MARK in value]
         repeated += [head.path, given["openai_realtime_url"]]
         assert len(repeated) > len(SECRET_HEADERS) // 2, "the server got them"
+        repeated += [" ".join(birds.given), " ".join(map(quote, birds.given))]
         for words in repeated:
             await echo(provider, words)
         await talk.event("raw", len(repeated) * 5 + 2)
@@ -194,6 +198,8 @@ def failing_settings(birds: Aviary) -> list[dict[str, Any]]:
         {**plain, "headers": {"X-Token": f"{birds.canary()}\r\n"}},
         {**plain, "headers": {"X-Token": {"a": birds.canary()}}},
         {**plain, "headers": {f"sk-{birds.canary()} x": "y"}},
+        {**plain, "headers": {f"sk-{birds.canary()}": "y\n"}},
+        {"openai_base_url": birds.url("https://a..b.test/v1")},
         {**plain, "headers": f"Authorization: Bearer {birds.canary()}"},
         {"openai_base_url": birds.url("wss://compatible.test/v1")},
         {"openai_base_url": birds.url("ftp://compatible.test/v1")},

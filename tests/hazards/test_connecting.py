@@ -134,7 +134,22 @@ class TestARefusedSession:
             with pytest.raises(OmnirtError) as failed:
                 async with omnirt_talk(tmp_path, provider.url):
                     pass
-        assert failed.value.kind == "provider_unreachable"
+        assert (failed.value.kind, failed.value.facts["reason"]) == ("provider_unreachable", "timeout")
+        assert provider.url in failed.value.message
+
+    @driven
+    @pytest.mark.parametrize("words", ["", "not today"])
+    async def test_omnirt_tells_a_close_with_its_code(self, tmp_path: Path, words: str) -> None:
+        async with Provider.open(answers=False) as provider:
+            closing = asyncio.create_task(provider.close(4401, words))
+            with pytest.raises(OmnirtError) as failed:
+                async with omnirt_talk(tmp_path, provider.url):
+                    pass
+            await closing
+        error = failed.value
+        assert (error.kind, error.retryable) == ("provider_unreachable", True)
+        assert error.facts == {"reason": "closed", "closeCode": 4401}
+        assert words in error.message
 
 
 async def _refused(folder: Path, provider: Provider, refusal: dict[str, Any], kind: str) -> None:

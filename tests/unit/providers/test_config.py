@@ -27,6 +27,32 @@ def test_a_file_nobody_named_need_not_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("openai_realtime_force_api_key_header = 2\n", "$.openai_realtime_force_api_key_header"),
+        ('[openai_headers]\nAuthorization = ["sk-canary"]\n', "$.openai_headers.Authorization"),
+        ('openai_base_url = "wss://a..b"\n', "$.openai_base_url"),
+    ],
+)
+def test_a_value_that_no_endpoint_can_use_is_named_with_its_file(
+    tmp_path: Path, text: str, path: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    with pytest.raises(OmnirtError) as caught:
+        resolve({"api_key": "sk-k"}, load_config(file, tmp_path), {})
+    assert caught.value.kind == "invalid_params"
+    assert caught.value.facts == {"path": path, "file": str(file)}
+    assert "canary" not in caught.value.message
+
+
+def test_the_place_of_the_settings_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('place = "$"\n')
+    with pytest.raises(OmnirtError, match="Unknown member `place`"):
+        load_config(None, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "path", "says"),
     [
         ("config.toml", None, "$", "no such file"),

@@ -86,6 +86,7 @@ def test_404_at_azure_shows_the_likely_form_of_the_url() -> None:
         (1008, "authentication failed", "auth_failed", "refuses the key"),
         (1008, "policy", "provider_unreachable", "policy"),
         (4000, f"bad {KEY}", "provider_unreachable", "code 4000"),
+        (4401, "", "provider_unreachable", "code 4401"),
     ],
 )
 def test_a_close_says_why(code: int, words: str, kind: str, says: str) -> None:
@@ -99,6 +100,7 @@ def test_a_close_says_why(code: int, words: str, kind: str, says: str) -> None:
     error = asyncio.run(run())
     assert error.kind == kind
     assert says in error.message
+    assert error.facts["closeCode"] == code
 
 
 def test_a_cut_wire_says_so() -> None:
@@ -124,16 +126,24 @@ def test_a_foreign_subprotocol_says_so() -> None:
     assert asyncio.run(run()).facts["reason"] == "subprotocol"
 
 
-def test_a_url_that_the_library_refuses_is_not_quoted() -> None:
-    endpoint = endpoint_at(1)
-    error = checked(explain(websockets.InvalidURI(endpoint.url, "no"), endpoint))
-    assert error.facts["reason"] == "url"
+@pytest.mark.parametrize(
+    "problem", [websockets.InvalidURI(f"wss://{KEY}", "no"), UnicodeError(f"label empty in {KEY}")]
+)
+def test_a_url_that_the_library_refuses_is_not_quoted(problem: Exception) -> None:
+    error = checked(explain(problem, endpoint_at(1)))
+    assert (error.facts["reason"], error.retryable) == ("url", False)
 
 
-def test_an_unknown_exception_says_its_type_and_nothing_else() -> None:
-    error = checked(explain(RuntimeError(KEY), endpoint_at(1)))
+def test_an_unknown_exception_says_its_type_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise RuntimeError(KEY)
+    except RuntimeError as unknown:
+        error = checked(explain(unknown, endpoint_at(1)))
     assert error.kind == "internal"
     assert "RuntimeError" in error.message
+    assert str(error.facts["logId"]) in caplog.text
+    assert "test_connect_errors.py" in caplog.text
+    assert KEY not in caplog.text
 
 
 def test_a_typed_error_passes() -> None:

@@ -45,6 +45,10 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     await reader.read(10)
 
 
+async def _hang_up_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+
+
 async def _talk_smtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"220 mail ready\r\n")
     await writer.drain()
@@ -66,7 +70,8 @@ async def _wrong_upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWri
 @pytest.mark.parametrize(
     ("handler", "scheme", "timeout", "reason", "retryable"),
     [
-        (_hang_up, "ws", 5, "handshake", False),
+        (_hang_up, "ws", 5, "closed", True),
+        (_hang_up_at_once, "ws", 5, "closed", True),
         (_talk_smtp, "ws", 5, "handshake", False),
         (_wrong_upgrade, "ws", 5, "handshake", False),
         (_talk_smtp, "wss", 5, "tls", False),

@@ -13,7 +13,16 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol.session_methods import SessionSendAudioParams, SessionStartParams
 from omnirt.providers.endpoint import resolve
 from omnirt.providers.keys import Credential
-from omnirt.providers.redaction import SecretFilter, is_secret_name, mask, mask_headers, mask_url, url_secrets
+from omnirt.providers.redaction import (
+    Hiding,
+    SecretFilter,
+    header_secrets,
+    is_secret_name,
+    mask,
+    mask_headers,
+    mask_url,
+    url_secrets,
+)
 from omnirt.providers.settings import ConnectionSettings, Found
 from omnirt.sessions.services import Services
 from omnirt.sessions.session import SessionOptions
@@ -96,9 +105,69 @@ def test_a_masked_url_keeps_what_helps() -> None:
 
 
 def test_the_secrets_of_a_url_are_found() -> None:
-    assert url_secrets("wss://u:p%2Fw@h/x?model=m&key=k1&token=t1") == ("p/w", "k1", "t1")
+    assert url_secrets("wss://u:p%2Fw@h/x?model=m&key=k1&token=t1") == ("p/w", "p%2Fw", "k1", "t1")
+    assert url_secrets("wss://h/x?%6bey=a%2bb+c&sig") == ("a+b+c", "a+b c", "a%2bb+c")
+    assert url_secrets("u:pw@h.example") == ("pw",)
     assert url_secrets("wss://tok@h/x") == ("tok",)
     assert url_secrets("wss://h/x?model=m") == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ("Bearer a-token", {"Bearer a-token", "a-token"}),
+        ('sid="c4nary"; theme=dark; n=1', {"c4nary"}),
+        ('Digest username="u", response="0a1b2c"', {"0a1b2c"}),
+    ],
+)
+def test_the_secrets_of_a_header_are_found(value: str, secrets: set[str]) -> None:
+    found = set(header_secrets(value))
+    assert secrets <= found
+    assert not found & {"dark", "1", "u"}
+
+
+SECRETS = (
+    "canary@PW77",
+    "canary%40PW77",
+    "canaryQ%2b55abc",
+    "canaryQ+55abc",
+    "audio",
+    "session_id",
+    "123456789",
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a canary@PW77",
+        "a canary%40PW77",
+        "a canaryQ+55abc",
+        "a canaryQ%2B55abc",
+        "a canaryQ%2b55abc",
+        "pw12-x",
+    ],
+)
+def test_an_event_has_no_secret_in_any_form(text: str) -> None:
+    hide = Hiding(lambda: (*SECRETS, "w12", "pw12-x"))
+    hidden = hide({"type": "session.updated", text: [{"text": text}]})
+    assert "canary" not in str(hidden)
+    assert "PW77" not in str(hidden)
+    assert "pw12" not in str(hidden)
+    assert hidden["type"] == "session.updated"
+
+
+@pytest.mark.parametrize("text", ["response.output_audio.delta", "session_id", "the number 123456789"])
+def test_words_and_numbers_of_an_event_stay(text: str) -> None:
+    assert Hiding(lambda: SECRETS)({"type": text}) == {"type": text}
+
+
+def test_secrets_that_come_later_are_hidden_too() -> None:
+    secrets: tuple[str, ...] = ()
+    hide = Hiding(lambda: secrets)
+    assert hide({"a": "canary-1f6d"}) == {"a": "canary-1f6d"}
+    secrets = ("canary-1f6d",)
+    assert hide({"a": "canary-1f6d"}) == {"a": "***"}
 
 
 def test_headers_are_masked_by_name() -> None:
