@@ -87,7 +87,7 @@ class ToolRunner:
         status: Status = "failed"
         error: ErrorInfo | None = None
         try:
-            arguments = _fitting(request)
+            arguments = await _fitting(request)
             verdict = await self._verdict(use, request, arguments)
             if verdict.decision == "reject":
                 output, status = verdict.words(request.tool_name), "rejected"
@@ -251,11 +251,11 @@ class ToolRunner:
         self._told()
 
 
-def _fitting(request: ToolRequest) -> dict[str, Any]:
+async def _fitting(request: ToolRequest) -> dict[str, Any]:
     """The arguments, if they fit."""
-    arguments, problem = check_arguments(request.parameters, request.arguments_json)
+    arguments, problem = await asyncio.to_thread(check_arguments, request.parameters, request.arguments_json)
     if arguments is None:
-        raise OmnirtError("invalid_params", f"The arguments do not fit the tool: {problem}")
+        raise OmnirtError("invalid_params", problem or "The arguments do not fit.")
     return arguments
 
 

@@ -93,8 +93,13 @@ def _compiled(declared: Guardrail, place: Place) -> tuple[regex.Pattern[str], ..
     return tuple(compile_pattern(text, place.at("deny", index)) for index, text in enumerate(declared.deny))
 
 
-def compile_pattern(text: str, place: Place) -> regex.Pattern[str]:
+def compile_pattern(text: str, place: Place, max_repeats: int = MAX_REPEATS) -> regex.Pattern[str]:
     """A pattern ready to search.
+
+    Args:
+        text: The pattern.
+        place: Where it stands, for the error.
+        max_repeats: What its counts may multiply to.
 
     Raises:
         OmnirtError: `agent_invalid`: it is wrong, or costs too much.
@@ -106,8 +111,8 @@ def compile_pattern(text: str, place: Place) -> regex.Pattern[str]:
     product = 1
     for count in _COUNT.finditer(text):
         product *= max(1, int(count[1]))
-        if product > MAX_REPEATS:
-            raise place.problem(f"The counts of this pattern multiply to more than {MAX_REPEATS}; split it")
+        if product > max_repeats:
+            raise place.problem(f"The counts of this pattern multiply to more than {max_repeats}; split it")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from omnirt.errors import OmnirtError
 from omnirt.specs.parts import MCP_CALL_S, AnyServer, McpConfig
 from omnirt.specs.problems import Place
-from omnirt.specs.tools import InvokeIn, ToolDefinition, check_parameters
+from omnirt.specs.schemas import check_parameters
+from omnirt.specs.tools import InvokeIn, ToolDefinition
 
 if TYPE_CHECKING:
     from agents.tool_context import ToolContext

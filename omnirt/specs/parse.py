@@ -17,8 +17,8 @@ from omnirt.specs.guardrails import compile_pattern
 from omnirt.specs.problems import Place, convert, unknown_member
 from omnirt.specs.realtime import HINTS, flatten
 from omnirt.specs.realtime_settings import RealtimeSettings
+from omnirt.specs.schemas import check_parameters
 from omnirt.specs.spec import AgentName, AgentSpec
-from omnirt.specs.tools import check_parameters
 
 MAX_PROBLEMS: Final = 100
 """Then reading ends: who has more begins with these, and to find words for a million takes minutes."""

@@ -1,24 +1,20 @@
-"""What a use of a tool is, and the schema of its arguments, checked at load and at each call."""
+"""What a use of a tool is, and whether its arguments fit."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from omnirt.specs.parts import Tool
-from omnirt.specs.problems import Place
+from omnirt.specs.schemas import SlowSchemaError, worst_problem
 
 if TYPE_CHECKING:
     from agents.tool_context import ToolContext
 
     from omnirt.specs.spec import AgentSpec
-
-_MAX_PROBLEM: Final = 300
-_MAX_DEPTH: Final = 64
-
 
 Invoke: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
 """Carries a tool out with arguments that fit, and returns its output."""
@@ -130,29 +126,12 @@ def host_tool(tool: Tool) -> ToolDefinition:
     )
 
 
-def check_parameters(schema: dict[str, Any], here: Place) -> None:
-    """Refuses parameters that are no JSON Schema of an object, or that refer outside of themselves.
-
-    Raises:
-        OmnirtError: `agent_invalid` at `parameters`.
-    """
-    if schema.get("type") != "object":
-        raise here.at("type").problem('The parameters of a tool are an object: write `"type": "object"`')
-    _refuse_outside_references(schema, here, 0)
-    import jsonschema
-
-    validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:
-        validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        at = here.at(*(step for step in error.absolute_path))
-        raise at.problem(f"No JSON Schema: {error.message[:_MAX_PROBLEM]}") from None
-
-
 def check_arguments(
     schema: dict[str, Any] | None, arguments_json: str
 ) -> tuple[dict[str, Any] | None, str | None]:
     """The arguments of a call as an object, or what is wrong with them in words for the model.
+
+    Blocks for `schemas.CHECK_S` at most, so not for the event loop.
 
     Args:
         schema: The tool's parameters, checked before; None means any object.
@@ -166,33 +145,10 @@ def check_arguments(
         return None, "The arguments are not a JSON object."
     if schema is None:
         return arguments, None
-    import jsonschema
-    import referencing
-    import referencing.exceptions
-
-    validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
-        # The empty registry keeps jsonschema from fetching what a `$ref` names.
-        errors = validator(schema, registry=referencing.Registry()).iter_errors(arguments)
-        worst = jsonschema.exceptions.best_match(errors)
-    except (referencing.exceptions.Unresolvable, RecursionError):
+        problem = worst_problem(schema, arguments)
+    except SlowSchemaError:
+        return None, "The tool's own schema takes too long to check these arguments by."
+    except Exception:  # noqa: BLE001 - that of a Python tool was not checked at load, and can be anything
         return None, "The tool's own schema of arguments is broken."
-    if worst is None:
-        return arguments, None
-    return (
-        None,
-        f"The arguments do not fit the tool's schema at {worst.json_path}: {worst.message[:_MAX_PROBLEM]}",
-    )
-
-
-def _refuse_outside_references(value: object, place: Place, depth: int) -> None:
-    if depth > _MAX_DEPTH:
-        raise place.problem("Nested too deeply")
-    if isinstance(value, list):
-        for index, member in enumerate(value):
-            _refuse_outside_references(member, place.at(index), depth + 1)
-    if isinstance(value, dict):
-        for name, member in value.items():
-            if name in ("$ref", "$dynamicRef") and isinstance(member, str) and not member.startswith("#"):
-                raise place.at(name).problem("Only references inside the schema itself (`#/…`) are followed")
-            _refuse_outside_references(member, place.at(name), depth + 1)
+    return (arguments, None) if problem is None else (None, f"The arguments do not fit at {problem}")
