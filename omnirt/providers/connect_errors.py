@@ -238,7 +238,8 @@ def _network(error: OSError, endpoint: Endpoint) -> OmnirtError:
 def _unreachable(
     endpoint: Endpoint, reason: str, what: str, *, retryable: bool | None = None, **facts: Any
 ) -> OmnirtError:
-    text = f"The provider at {_place(endpoint)} can't be reached: {what}."
+    end = "" if what.endswith("?") else "."
+    text = f"The provider at {_place(endpoint)} can't be reached: {what}{end}"
     return OmnirtError("provider_unreachable", text, retryable=retryable, reason=reason, **facts)
 
 
