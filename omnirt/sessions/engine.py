@@ -20,7 +20,7 @@ from omnirt.sessions import words
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.guard_checks import Checker
 from omnirt.sessions.guardrails import Gate
-from omnirt.sessions.heard import reported, settle_played
+from omnirt.sessions.heard import reported
 from omnirt.sessions.inbox import EventsEntry
 from omnirt.sessions.interrupts import interrupt
 from omnirt.sessions.kept import Kept
@@ -35,10 +35,6 @@ from omnirt.storage import Heard, RunRecorder
 
 log = logging.getLogger(__name__)
 
-SILENCE_S = 60.0
-"""A running response is cancelled when the provider says nothing at all for so long."""
-WATCH_S = 0.25
-"""How late at most it is noticed that something never came."""
 MAX_UPWARD = 1024
 """Client events that wait for the socket; a provider that takes none of so many is gone."""
 
@@ -84,7 +80,8 @@ class Engine:
         self.handshake = Handshake(refused)
         self._refused = refused
         self._last_error: Mapping[str, Any] = {}
-        self._heard_at = 0.0
+        self.heard_at = 0.0
+        """When the provider said something last."""
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
         self.overlay: Callable[[], Mapping[str, Any]] = dict
         self.sink = sink
@@ -99,7 +96,7 @@ class Engine:
 
     def on_server_event(self, event: Mapping[str, Any]) -> None:
         """Every event of the provider, at once and in order."""
-        self._heard_at = now = time.monotonic()
+        self.heard_at = now = time.monotonic()
         if self.raw:
             whole = self._hide(event) if is_shallow(event) else {"type": event.get("type")}
             self.talk.emit(ev.RealtimeRaw, now, event=whole)
@@ -136,8 +133,8 @@ class Engine:
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
         self.spoke = True
-        self._heard_at = time.monotonic()
-        self.gate.audio(response_id, item_id, content_index, data, self._heard_at)
+        self.heard_at = time.monotonic()
+        self.gate.audio(response_id, item_id, content_index, data, self.heard_at)
         self.carry_out()
 
     def on_judged(self, check: GuardrailCheck, tripped: Sequence[str], message: str) -> None:
@@ -274,39 +271,7 @@ class Engine:
         self.carry_out()
         await self._upward.join()
 
-    # -- what never comes --------------------------------------------------------------------------------
-
-    def _cancel_silent(self, now: float) -> None:
-        """A response of which nothing comes any more would run for ever."""
-        if now - self._heard_at < SILENCE_S:
-            return
-        for response_id in self.talk.responses.running:
-            if self.talk.cancel_response(now, response_id):
-                message = f"The provider sent nothing for {SILENCE_S:g} s in the midst of a response."
-                self.talk.error(now, "provider_error", message)
-
-    async def watch(self) -> None:
-        """End what the provider left unanswered for too long; note what has played to its end."""
-        while True:
-            # Looked at now and then: to be woken by each event would cost more than all else here.
-            now = time.monotonic()
-            times = self.talk.turns.deadline(), self.talk.playback.deadline(now)
-            due = min((due for due in times if due is not None), default=now + WATCH_S)
-            await asyncio.sleep(max(0.01, min(due - now, WATCH_S)))
-            now = time.monotonic()
-            settle_played(self.talk, now)
-            self._cancel_silent(now)
-            for item in words.unsaved(self.talk):
-                self._recorder.item(item)
-            ask, cancelled = self.talk.turns.overdue(now)
-            if ask is not None:
-                self.talk.error(
-                    now, "provider_error", "The provider did not answer a request for a response."
-                )
-                self.talk.pump(now)
-            for response_id in cancelled:
-                self.talk.turns.done(response_id)
-                self.talk.give_up(response_id, now, "cancelled", reason="client_cancelled")
-            self.carry_out()
-            if ask is not None or cancelled:
-                self.changed.notify()
+    def save_words(self) -> None:
+        """Store the words that came since the last time: a kill must not take them."""
+        for item in words.unsaved(self.talk):
+            self._recorder.item(item)

@@ -18,6 +18,7 @@ from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.heard import take_out_unheard
 from omnirt.sessions.interrupts import cut
 from omnirt.sessions.outputs import GuardrailCheck
+from omnirt.sessions.provider_errors import words
 from omnirt.sessions.reading import content_index, dig, text_id
 from omnirt.sessions.responses import Response
 from omnirt.specs.guardrails import Guardrails
@@ -217,7 +218,7 @@ class Gate:
         self._stopped.extend(answer.items)
         answer.held_bytes = 0
         talk = self._talk
-        message = talk.mask(message)[: mapping.MAX_WORDS]
+        message = words(talk, message)
         response = talk.response_started(answer.key, now)
         unwanted = response.muted
         response.muted, response.stopped = True, REASON

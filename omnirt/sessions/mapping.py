@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET
-
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import ErrorInfo, ResponseStatus
-from omnirt.providers.connect_errors import passes
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.heard import heard_fields
 from omnirt.sessions.interrupts import barge_in
-from omnirt.sessions.reading import content_index, dig, is_count, speech, text_id, upstream_of
+from omnirt.sessions.provider_errors import error_event, failure, words
+from omnirt.sessions.reading import content_index, dig, is_count, speech, text_id
 from omnirt.sessions.responses import MAX_SERIES, Series, SeriesKind
 from omnirt.sessions.usage import read_usage, transcription_seconds
 
@@ -30,8 +28,6 @@ _STATUSES: dict[str, ResponseStatus] = {
     "failed": "failed",
     "incomplete": "incomplete",
 }
-MAX_WORDS = 2000
-"""Characters of an error's message that are passed on."""
 
 
 def server_event(talk: Conversation, raw: Raw, now: float) -> None:
@@ -117,8 +113,13 @@ def _item_truncated(talk: Conversation, raw: Raw, now: float) -> None:
 def _response_created(talk: Conversation, raw: Raw, now: float) -> None:
     response_id = dig(raw, "response", "id")
     response_id = response_id if isinstance(response_id, str) else ""
-    if not talk.responses.is_over(response_id):
-        talk.response_started(response_id, now)
+    if talk.responses.is_over(response_id):
+        return
+    for running in list(talk.responses.running.values()):
+        if not running.told and running.response_id != response_id:
+            # It was taken for one because of a stray event of its: nobody would ever end it.
+            talk.give_up(running.response_id, now, "incomplete")
+    talk.response_started(response_id, now).told = True
 
 
 def _output_item(talk: Conversation, raw: Raw, now: float) -> None:
@@ -132,6 +133,12 @@ def _output_item_done(talk: Conversation, raw: Raw, now: float) -> None:
     _output_item(talk, raw, now)
     item = raw.get("item")
     if isinstance(item, Mapping) and (item.get("type"), item.get("status")) == ("function_call", "completed"):
+        response = talk.responses.running.get(text_id(raw, "response_id"))
+        call = (text_id(item, "id"), text_id(item, "call_id"), text_id(item, "name"))
+        if response is not None and call[0]:
+            if call in response.calls:
+                return  # told twice
+            response.calls.add(call)
         talk.turns.tool_called(str(item.get("call_id") or ""), text_id(raw, "response_id"))
 
 
@@ -142,12 +149,12 @@ def _response_done(talk: Conversation, raw: Raw, now: float) -> None:
     response_id = talk.responses.ending(text_id(response, "id"))
     details = dig(response, "status_details")
     details = details if isinstance(details, Mapping) else {}
-    reason, failure = details.get("reason"), details.get("error")
+    reason, broke = details.get("reason"), details.get("error")
     fields: dict[str, Any] = {}
     if isinstance(reason, str):
-        fields["reason"] = talk.mask(reason)[:MAX_WORDS]
-    if isinstance(failure, Mapping):
-        fields["error"] = _failure(talk, failure)
+        fields["reason"] = words(talk, reason)
+    if isinstance(broke, Mapping):
+        fields["error"] = failure(talk, broke)
     status = _STATUSES.get(str(response.get("status")), "completed")
     if talk.responses.is_over(response_id):
         # Given up by us before; the provider is through with it only now, and takes asks again.
@@ -157,16 +164,6 @@ def _response_done(talk: Conversation, raw: Raw, now: float) -> None:
     # A server that sends nothing but the end still had a response.
     response_id = talk.response_started(response_id, now).response_id
     talk.response_ended(response_id, now, status, read_usage(response.get("usage")), **fields)
-
-
-def _failure(talk: Conversation, error: Raw) -> ErrorInfo:
-    code = error.get("code") or error.get("type")
-    message = error.get("message") or f"The provider ended the response with {code or 'an error'}."
-    return ErrorInfo(
-        kind="provider_error",
-        message=talk.mask(str(message))[:MAX_WORDS],
-        code=code if isinstance(code, str) else UNSET,
-    )
 
 
 def _audio_done(talk: Conversation, raw: Raw, now: float) -> None:
@@ -218,7 +215,7 @@ def _transcription_completed(talk: Conversation, raw: Raw, now: float) -> None:
 
 def _transcription_failed(talk: Conversation, raw: Raw, now: float) -> None:
     error = raw.get("error")
-    _user_words(talk, raw, now, None, _failure(talk, error if isinstance(error, Mapping) else {}))
+    _user_words(talk, raw, now, None, failure(talk, error if isinstance(error, Mapping) else {}))
 
 
 def _user_words(talk: Conversation, raw: Raw, now: float, text: str | None, error: ErrorInfo | None) -> None:
@@ -228,25 +225,6 @@ def _user_words(talk: Conversation, raw: Raw, now: float, text: str | None, erro
         return
     talk.responses.series.setdefault(part, series)
     talk.words_done(series.item_id, series.content_index, "transcript", text, now, error)
-
-
-def _error(talk: Conversation, raw: Raw, now: float) -> None:
-    error = raw.get("error")
-    error = error if isinstance(error, dict) else {}
-    code = str(error.get("code") or "")
-    harmless = talk.turns.refused(str(error.get("event_id") or ""), code, now)
-    if not harmless:
-        message = talk.mask(str(error.get("message") or "The provider reported an error without words."))[
-            :MAX_WORDS
-        ]
-        talk.error(
-            now,
-            "provider_error",
-            message,
-            retryable=passes(error.get("type"), code),
-            upstream=upstream_of(error),
-        )
-    talk.pump(now)
 
 
 def _add_delta(talk: Conversation, series: Series, delta: str, now: float) -> None:
@@ -292,5 +270,5 @@ HANDLERS: dict[str, Handler] = {
     "response.output_text.delta": _delta("text"),
     "response.output_text.done": _done("text", "text"),
     "response.done": _response_done,
-    "error": _error,
+    "error": error_event,
 }

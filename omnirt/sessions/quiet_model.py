@@ -24,7 +24,7 @@ from websockets.typing import Data
 from omnirt.providers.dialing import dial
 from omnirt.sessions.reading import content_index
 
-PING_INTERVAL_S = 5.0
+PING_INTERVAL_S = 4.0
 """With the library's own 20 s a half-open peer is noticed after 50 s."""
 CLOSE_TIMEOUT_S = 1.0
 """The library's own 10 s come on top of a lost ping, and of every close that the peer does not answer."""
@@ -100,6 +100,9 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
     """
 
     take_audio: TakeAudio | None = None
+    _calling = ""
+    _called: set[tuple[str, ...]] = set()  # noqa: RUF012 - replaced before it is changed
+    """Calls of the response `_calling`: item id, call id, name."""
 
     async def _create_websocket_connection(
         self, url: str, headers: dict[str, str], transport_config: TransportConfig | None = None
@@ -132,9 +135,21 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
             await self._emit_event(RealtimeModelRawServerEvent(data=event))
         elif kind == "response.output_item.done" and _is_call(event.get("item")):
             await self._emit_event(RealtimeModelRawServerEvent(data=event))
-            await self._emit_event(_tool_call(event["item"]))
+            if self._is_first(event):
+                await self._emit_event(_tool_call(event["item"]))
         else:
             await super()._handle_ws_event(event)
+
+    def _is_first(self, event: Mapping[str, Any]) -> bool:
+        """Whether a call is told for the first time: one that is told twice runs once."""
+        response_id, item = str(event.get("response_id") or ""), event["item"]
+        if response_id != self._calling or not response_id:
+            self._calling, self._called = response_id, set()
+        call = tuple(str(item.get(name) or "") for name in ("id", "call_id", "name"))
+        if call in self._called and call[0]:
+            return False
+        self._called.add(call)
+        return True
 
 
 def _is_call(item: object) -> bool:

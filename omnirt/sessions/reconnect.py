@@ -121,19 +121,23 @@ class Reconnector:
         engine.gate.lost()
         error = self._loss.error if self._loss else None
         reason = self._loss.reason if self._loss else "expired"
+        deadline = self._began + self._policy.deadline_ms / 1000
         while True:
             delay_s = self._delay_s()
-            late = time.monotonic() + delay_s > self._began + self._policy.deadline_ms / 1000
+            late = time.monotonic() + delay_s > deadline
             if late or self._attempts >= self._policy.attempts or self._flaps >= MAX_FLAPS:
                 return reason, _given_up(self._attempts, error)
             self._attempts += 1
             away.tell_attempt(talk, time.monotonic(), self._attempts, delay_s, cause)
             engine.carry_out()
-            await asyncio.sleep(delay_s)
-            self._loss = None
             try:
-                await self._connection.reopen()
-                restored = await self._connection.restore(unanswered)
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.sleep(delay_s)
+                    self._loss = None
+                    await self._connection.reopen()
+                    restored = await self._connection.restore(unanswered)
+            except TimeoutError:
+                return reason, _given_up(self._attempts, error)
             except OmnirtError as problem:
                 log.info("attempt %d to connect again failed: %s", self._attempts, problem.kind)
                 error = ErrorInfo(kind=problem.kind, message=problem.message)

@@ -51,7 +51,11 @@ class Response:
     """Cancelled or interrupted: none of its audio may reach the host any more."""
     stopped: str = ""
     """Why we cancelled it ourselves: the `reason` of its end, whatever the provider says of that."""
+    told: bool = False
+    """Whether the provider said that it began; else an event of its was the first sign."""
     items: set[str] = field(default_factory=set)
+    calls: set[tuple[str, str, str]] = field(default_factory=set)
+    """Calls of tools so far: item id, call id, name."""
     words: OrderedDict[tuple[str, int], str] = field(default_factory=OrderedDict)
 
     @property
@@ -84,6 +88,8 @@ class ResponseLedger:
         self._over: deque[str] = deque(maxlen=MAX_ENDED)
         self._said: deque[tuple[str, int, SeriesKind]] = deque(maxlen=MAX_SERIES)
         self._own = 0
+        self.fresh: set[str] = set()
+        """Items that got words since the storage had them last."""
 
     def start(self, response: Response) -> None:
         """A response began."""
@@ -138,12 +144,14 @@ class ResponseLedger:
         """Add a delta to its series, which is opened when it is new."""
         known = self.series.setdefault((series.item_id, series.content_index, series.kind), series)
         known.pieces.append(delta)
+        self.fresh.add(series.item_id)
         return known
 
     def close_series(self, item_id: str, content_index: int, kind: SeriesKind, text: str | None) -> str:
         """End a series with its authoritative text, or with the sum of its deltas."""
         series = self.series.pop((item_id, content_index, kind), None)
         self._said.append((item_id, content_index, kind))
+        self.fresh.add(item_id)
         final = text if text is not None else (series.text if series else "")
         response = self.running.get(series.response_id) if series else None
         response = response or self.of_item(item_id)

@@ -28,6 +28,7 @@ MAX_CHARS = 64_000
 MAX_TEXT = 16_000
 """Of one of them: an output of a tool can be as long as all the rest."""
 
+_EVENT = "omnirt_seed_"
 _Key = tuple[str, str]
 
 
@@ -53,10 +54,8 @@ def seed_events(items: Sequence[StoredItem], open_calls: Collection[str] = ()) -
         room -= size
         told.appendleft(content)
     whole = _without_orphans(told)
-    return [
-        {"type": "conversation.item.create", "item": {"id": f"resumed_{number}", **content}}
-        for number, content in enumerate(whole, 1)
-    ]
+    seeds = [{"id": f"resumed_{number}", **content} for number, content in enumerate(whole, 1)]
+    return [{"type": "conversation.item.create", "event_id": _event_id(item), "item": item} for item in seeds]
 
 
 class Resumption:
@@ -117,24 +116,45 @@ class Seeds:
     def __init__(self) -> None:
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._ids: set[str] = set()
+        self.lost = 0
+        """How many the provider refused, of those told last."""
 
     def sent(self, events: Iterable[Mapping[str, Any]]) -> None:
         """These went upstream."""
-        self._waiting.clear()
-        self._waiting.extend(event["item"] for event in events)
+        self._waiting = deque(event["item"] for event in events)
         self._ids.update(item["id"] for item in self._waiting)
+        self.lost = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many the provider has said nothing of yet."""
+        return len(self._waiting)
+
+    def refused(self, event_id: str) -> None:
+        """An error for an event of this id."""
+        if any(_event_id(item) == event_id for item in self._waiting):
+            self._answered(event_id.removeprefix(_EVENT))
+            self.lost += 1
+
+    def _answered(self, item_id: object) -> None:
+        self._waiting = deque(item for item in self._waiting if item["id"] != item_id)
 
     def is_echo(self, raw: Mapping[str, Any]) -> bool:
         """Whether an item of the provider's is one of them."""
         item_id = raw.get("id")
         if item_id in self._ids:
-            self._waiting.clear()  # it keeps our ids
+            self._answered(item_id)
             return True
         if self._waiting and isinstance(item_id, str) and _likeness(raw) == _likeness(self._waiting[0]):
             self._waiting.popleft()
             self._ids.add(item_id)
             return True
         return False
+
+
+def _event_id(item: Mapping[str, Any]) -> str:
+    """The id of the event that tells of a seed."""
+    return f"{_EVENT}{item['id']}"
 
 
 def _paired(items: Iterable[StoredItem], waiting: Collection[str]) -> dict[_Key, str]:

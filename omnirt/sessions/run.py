@@ -18,7 +18,7 @@ from omnirt.protocol.types import CloseReason, ErrorInfo
 from omnirt.providers.credentials import complete
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.redaction import mask
-from omnirt.sessions import outputs
+from omnirt.sessions import outputs, overdue
 from omnirt.sessions.assembly import assemble
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
@@ -177,7 +177,7 @@ class Run:
         async with anyio.create_task_group() as group:
             group.start_soon(InputPump(self.engine, box, self.plan.input_bytes_per_ms).work)
             group.start_soon(self.engine.send_loop)
-            group.start_soon(self.engine.watch)
+            group.start_soon(overdue.watch, self.engine)
             group.start_soon(self.engine.checker.work)
             group.start_soon(self._link.drain)
             if self._reconnector is not None:

@@ -191,6 +191,16 @@ async def test_a_deadline_ends_the_attempts_too(host: Host) -> None:
     assert len(states(talk, "reconnecting")) <= 3
 
 
+async def test_a_deadline_ends_an_attempt_that_hangs(host: Host) -> None:
+    connections = [{"faults": [drop_at(**FIRST_TEXT)]}, {"faults": [{"hang": True}]}]
+    talk = await host.start(script={"connections": connections}, reconnect={"deadline_ms": 500})
+    await talk.ask("sendText", text="Hello")
+    closed = await talk.event("closed")
+    assert closed["reason"] == "connectionLost"
+    lost = states(talk, "reconnecting")[0]
+    assert closed["atMs"] - lost["atMs"] < 8000, "the attempt alone would have taken ten seconds"
+
+
 async def test_connections_that_are_lost_at_once_again_and_again_end_the_session(host: Host) -> None:
     talk = await host.start(script={"rules": ECHO, "faults": [drop_at(**FIRST_TEXT)]})
     await talk.ask("sendText", text="Hello")

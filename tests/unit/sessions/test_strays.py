@@ -1,0 +1,111 @@
+"""What a provider sends astray: told or passed over, and nothing waits for it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from omnirt.errors import OmnirtError
+from omnirt.protocol import events as ev
+from omnirt.sessions import overdue
+from omnirt.sessions.losses import loss
+from omnirt.sessions.resume import Seeds, seed_events
+from tests.support import provider_events as pe
+from tests.unit.sessions.helpers import Talk
+
+
+def stray(response_id: str) -> dict[str, Any]:
+    where = {"response_id": response_id, "item_id": f"i_{response_id}", "output_index": 0, "content_index": 0}
+    return pe.event("response.output_text.delta", delta="x", **where)
+
+
+def test_a_response_that_never_began_ends_when_another_begins() -> None:
+    talk = Talk()
+    talk.ask()
+    talk.feed(stray("r1"), pe.created("r2"), pe.done("r2"))
+    ends = {end.response_id: end.status for end in talk.of(ev.RealtimeResponseEnd)}
+    assert ends == {"r1": "incomplete", "r2": "completed"}
+    assert talk.core.turns.idle(talk.now + 10)
+
+
+def test_one_of_a_provider_that_tells_no_beginnings_goes_on() -> None:
+    talk = Talk()
+    talk.feed(stray("r1"), stray("r1"), pe.done("r1"))
+    assert [end.status for end in talk.of(ev.RealtimeResponseEnd)] == ["completed"]
+
+
+def test_a_call_that_is_told_twice_is_waited_for_once() -> None:
+    talk = Talk()
+    call = pe.function_call("r1", "c1", "weather")
+    talk.feed(pe.created("r1"), call, call, pe.done("r1"))
+    talk.core.turns.tool_answered("c1", talk.now, respond=True)
+    assert not talk.core.turns.tools
+
+
+def test_a_response_of_which_nothing_more_comes_is_cancelled() -> None:
+    talk = Talk()
+    talk.feed(pe.created("r1"), pe.audio("r1", "i1", 100))
+    engine = cast("Any", SimpleNamespace(talk=talk.core, heard_at=talk.now))
+    overdue._cancel_silent(engine, talk.now + overdue.SILENCE_S - 1)
+    talk.collect()
+    assert "response.cancel" not in talk.sent_types()
+    overdue._cancel_silent(engine, talk.now + overdue.SILENCE_S)
+    talk.collect()
+    assert talk.sent_types().count("response.cancel") == 1
+    assert [error.kind for error in talk.of(ev.RealtimeError)] == ["provider_error"]
+
+
+def test_a_long_message_of_an_error_is_cut() -> None:
+    talk = Talk()
+    talk.feed(pe.error("m" * 200_000, event_id=None, code="internal"))
+    (error,) = talk.of(ev.RealtimeError)
+    assert len(error.message) == 2000
+
+
+def test_seeds_that_are_refused_are_counted() -> None:
+    from omnirt.protocol.stored_methods import StoredItem
+    from omnirt.protocol.types import ContentPart
+
+    content = [ContentPart(type="text", text="Hello")]
+    made = [
+        StoredItem(
+            item_id=name,
+            run_id="r",
+            type="message",
+            role="user",
+            status="completed",
+            content=content,
+            at_ms=0,
+        )
+        for name in "abc"
+    ]
+    seeds, events = Seeds(), seed_events(made)
+    seeds.sent(events)
+    assert seeds.is_echo(events[0]["item"])
+    seeds.refused(events[1]["event_id"])
+    seeds.refused("another")
+    assert (seeds.unanswered, seeds.lost) == (1, 1)
+    seeds.sent([])
+    assert (seeds.unanswered, seeds.lost) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "error", "reason", "recoverable"),
+    [
+        (1006, "", {}, "connectionLost", True),
+        (None, "", {"code": "rate_limit_exceeded"}, "connectionLost", True),
+        (1001, "", {"code": "session_expired"}, "expired", True),
+        (1001, "Your session hit the maximum duration of 60 minutes.", {}, "expired", True),
+        (1008, "Invalid API key", {}, "error", False),
+        (1000, "the api key of the door was found", {}, "connectionLost", True),
+        (1011, "", {"type": "insufficient_quota"}, "error", False),
+        (1011, "", {"code": "content_policy_violation"}, "content", False),
+    ],
+)
+def test_what_a_close_means(
+    code: int | None, text: str, error: dict[str, Any], reason: str, recoverable: bool
+) -> None:
+    found = loss(code, text, error, lambda _: OmnirtError("provider_error", "As the provider says."))
+    assert (found.reason, found.recoverable) == (reason, recoverable)
