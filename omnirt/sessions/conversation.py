@@ -169,6 +169,7 @@ class Conversation(Outputs):
         """The end of a series of deltas, told once; `text` None takes the sum of the deltas."""
         if self.responses.was_said(item_id, content_index, kind):
             return
+        text = self.heard.final((item_id, content_index), text) if kind == "transcript" else text
         series = self.responses.series.get((item_id, content_index, kind))
         item = self.items.get(item_id)
         user = series.role == "user" if series else item is not None and item.role == "user"

@@ -46,7 +46,7 @@ class Spoken:
         if len(self._marks) < MAX_MARKS:
             self._marks.append((audio_ms, before, len(self.text)))
 
-    def chars_at(self, heard_ms: int, total_ms: int) -> float:
+    def chars_at(self, heard_ms: int, total_ms: int, *, complete: bool = True) -> float:
         """How many characters had been said there, by the deltas' times."""
         leads = bool(self._marks) and self._marks[0][0] == 0
         points: dict[int, int] = {0: 0}
@@ -61,7 +61,8 @@ class Spoken:
         end, chars = (
             (places[at + 1], points[places[at + 1]]) if at + 1 < len(places) else (total_ms, len(self.text))
         )
-        share = (heard_ms - begin) / (end - begin) if end > begin else 1.0
+        # Words that run ahead of audio that never came were not said; those that follow it were.
+        share = (heard_ms - begin) / (end - begin) if end > begin else float(complete or not leads)
         return points[begin] + (chars - points[begin]) * share
 
 
@@ -81,6 +82,17 @@ class HeardWords:
         self._spoken.setdefault((item_id, content_index), Spoken()).said(delta, audio_ms)
         while len(self._spoken) > MAX_PARTS:
             self._spoken.popitem(last=False)
+
+    def said_of(self, key: tuple[str, int]) -> str:
+        """The words of a part so far, by its deltas."""
+        spoken = self._spoken.get(key)
+        return spoken.text if spoken is not None else ""
+
+    def final(self, key: tuple[str, int], text: str | None) -> str | None:
+        """The final words of a part: what is cut keeps those that it was cut in, whatever comes late."""
+        part = self.heard.get(key)
+        said = self.said_of(key)
+        return said if part is not None and part.cut and said and not (text or "").startswith(said) else text
 
     def settle(self, part: Part) -> None:
         """It is known how much of a part was heard."""
@@ -103,7 +115,8 @@ def cut_words(text: str, spoken: Spoken, part: Part) -> str:
     heard_ms, total_ms = part.heard_ms or 0, max(1, part.generated_ms)
     chars = len(text) * heard_ms / total_ms
     if spoken.text:
-        chars = min(chars, spoken.chars_at(heard_ms, total_ms) * len(text) / len(spoken.text))
+        said = spoken.chars_at(heard_ms, total_ms, complete=part.complete)
+        chars = min(chars, said * len(text) / len(spoken.text))
     if not part.complete:
         chars = min(chars, heard_ms * FASTEST_CHARS_PER_S / 1000)
     end = 0
@@ -118,6 +131,8 @@ def settle(talk: Conversation, part: Part, heard_ms: int, now: float, *, interru
     """Say once and for all how much of a part was heard, to the host and to the storage."""
     part.heard_ms = heard_ms
     talk.heard.settle(part)
+    if interrupted and (said := talk.heard.said_of(part.key)):
+        talk.items.transcribed(part.item_id, part.content_index, said)
     played_s = part.played_s if heard_ms > 0 else None
     played_at_ms = None if played_s is None else talk.at_ms(played_s)
     talk.push(PartHeard(part.item_id, part.content_index, heard_ms, played_at_ms, interrupted))

@@ -88,15 +88,11 @@ def _interrupted_part(
     if item_id is not None and content_index is not None:
         return talk.playback.get(item_id, content_index)
     parts = [part for part in talk.playback.parts() if item_id in (None, part.item_id)]
-    unheard = next((part for part in parts if _unheard(talk, part, now)), None)
-    return parts[-1] if unheard is None and item_id is not None and parts else unheard
+    playing = next((part for part in parts if talk.playback.is_open(part, now)), None)
+    return parts[-1] if playing is None and item_id is not None and parts else playing
 
 
 def _interruptible(talk: Conversation, now: float, item_id: str, part: Part | None) -> bool:
     if part is None:
         return talk.responses.of_item(item_id) is not None
-    return _unheard(talk, part, now)
-
-
-def _unheard(talk: Conversation, part: Part, now: float) -> bool:
-    return not part.cut and talk.playback.heard_ms(part, now) < part.generated_ms
+    return talk.playback.is_open(part, now)

@@ -190,9 +190,12 @@ def _merged(known: Item, new: Item) -> Item:
     """`new` with what only we know: transcripts the provider left out, and what was heard."""
     content = new.content
     if isinstance(content, list) and isinstance(known.content, list):
-        content = [_merged_part(part, index, known.content) for index, part in enumerate(content)]
+        cut = known.interrupted is True
+        content = [_merged_part(part, index, known.content, cut) for index, part in enumerate(content)]
         content += known.content[len(content) :]
-    generated = new.generated_text if new.generated_text is not UNSET else known.generated_text
+    generated = new.generated_text
+    if isinstance(content, list) and new.role == "assistant" and (text := generated_text(content)):
+        generated = text
     return msgspec.structs.replace(
         new,
         content=content,
@@ -203,9 +206,13 @@ def _merged(known: Item, new: Item) -> Item:
     )
 
 
-def _merged_part(part: ContentPart, index: int, known: list[ContentPart]) -> ContentPart:
-    if part.type == "audio" and not part.transcript and index < len(known) and known[index].transcript:
-        return msgspec.structs.replace(part, transcript=known[index].transcript)
+def _merged_part(part: ContentPart, index: int, known: list[ContentPart], cut: bool) -> ContentPart:
+    said = known[index].transcript if index < len(known) else UNSET
+    if part.type != "audio" or not said:
+        return part
+    # What was heard of a part that is cut is told in the words that it had then.
+    if not part.transcript or (cut and not part.transcript.startswith(said)):
+        return msgspec.structs.replace(part, transcript=said)
     return part
 
 

@@ -137,14 +137,19 @@ class Playback:
             return part.generated_ms
         return part.reported_ms or 0
 
+    def is_open(self, part: Part, now: float) -> bool:
+        """Whether there is something to cut: audio that was not heard, or that is still to be generated."""
+        if part.cut:
+            return False
+        grows = not part.ended and part.number == self._count
+        return grows or self.heard_ms(part, now) < part.generated_ms
+
     def cut(self, now: float) -> list[Cut]:
-        """Cut every part with unheard audio, in order; the first of them is the one that was playing."""
+        """Cut every part that is open, in order; the first of them is the one that was playing."""
         cuts: list[Cut] = []
         for part in self._parts.values():
-            if part.cut:
-                continue
-            heard = self.heard_ms(part, now)
-            if heard < part.generated_ms:
+            if self.is_open(part, now):
+                heard = self.heard_ms(part, now)
                 # What never left the daemon cannot have begun to play.
                 cuts.append(Cut(part, heard, was_playing=not cuts and self._sent_ms(part) > 0))
         for entry in cuts:

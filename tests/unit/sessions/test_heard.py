@@ -12,7 +12,7 @@ from omnirt.sessions.heard import Spoken, cut_words
 from omnirt.sessions.outputs import PartHeard
 from omnirt.sessions.playback import Part
 from tests.support import provider_events as pe
-from tests.unit.sessions.helpers import Talk, spoken, words_done
+from tests.unit.sessions.helpers import Talk, audio_done, spoken, words_done
 
 AUDIO_PART = {"type": "output_audio", "transcript": ""}
 
@@ -213,11 +213,51 @@ def test_reports_are_clamped_to_what_was_received() -> None:
     word_by_word(talk, "One", "two")
     report(talk, "item_a", 99_999)
     _, cut = talk.interrupt("item_a", 0, 99_999)
-    assert cut is None
+    assert cut is not None
+    assert cut.heard_ms == 1000
     talk.feed(pe.audio("resp_1", "item_a", 500))
-    assert talk.heard == []
     talk.close()
     assert [part.heard_ms for part in talk.heard] == [1000]
+
+
+def test_words_whose_audio_never_came_were_not_heard_though_all_that_came_was() -> None:
+    talk = Talk()
+    word_by_word(talk, "One", "two")
+    talk.feed(pe.words("resp_1", "item_a", " three four"))
+    talk.now += 5.0
+    done, _ = talk.interrupt()
+    assert done
+    [cut] = talk.of(ev.RealtimeAudioInterrupted)
+    assert (cut.heard_ms, cut.generated_ms, cut.was_playing) == (1000, 1000, True)
+    talk.feed(audio_done("resp_1", "item_a"), words_done("resp_1", "item_a", "One two three four"))
+    talk.feed(pe.done("resp_1", "cancelled"))
+    item = item_of(talk)
+    assert (item.heard_ms, item.heard_text, item.interrupted) == (1000, "One two", True)
+    assert item.generated_text == "One two three four"
+
+
+def test_a_barge_in_between_two_chunks_cuts_what_is_still_being_said() -> None:
+    talk = Talk()
+    word_by_word(talk, "One", "two")
+    talk.feed(pe.words("resp_1", "item_a", " three"))
+    talk.now += 5.0
+    talk.feed(pe.speech_started("item_u"))
+    assert len(talk.of(ev.RealtimeAudioInterrupted)) == 1
+    talk.feed(words_done("resp_1", "item_a", "One two three"), pe.done("resp_1", "cancelled"))
+    assert item_of(talk).heard_text == "One two"
+
+
+def test_what_was_heard_stays_a_beginning_of_what_was_generated_whatever_the_provider_says_late() -> None:
+    talk = Talk()
+    word_by_word(talk, "One", "two", "three", "four")
+    talk.interrupt("item_a", 0, 1200)
+    talk.feed(words_done("resp_1", "item_a", "Two"))
+    part = {"type": "output_audio", "transcript": "Two"}
+    late = pe.message("item_a", "assistant", part)
+    talk.feed(pe.event("conversation.item.done", item=late), pe.done("resp_1", "cancelled"))
+    item = item_of(talk)
+    assert (item.generated_text, item.heard_text) == ("One two three four", "One two")
+    assert [done.text for done in talk.of(ev.RealtimeTranscriptDone)] == ["One two three four"]
 
 
 # -- where words are cut

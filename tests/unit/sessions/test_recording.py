@@ -157,6 +157,36 @@ async def test_what_was_heard_is_stored_cut_played_and_still_playing(tmp_path: P
 
 
 @driven
+async def test_words_are_stored_while_they_are_said(tmp_path: Path) -> None:
+    part = {"type": "output_audio", "transcript": ""}
+    asked = pe.message("user", "user", {"type": "input_audio", "transcript": None})
+    async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url):
+        await provider.send(pe.item_added(asked), pe.item_added(pe.message("item", "assistant", part)))
+        await provider.send(pe.created("resp"), pe.words("resp", "item", "Half a sen"))
+        heard_so_far = "conversation.item.input_audio_transcription.delta"
+        await provider.send(pe.event(heard_so_far, item_id="user", content_index=0, delta="What is"))
+        await until(lambda: "Half a sen" in words_of(tmp_path, "item"))
+        await until(lambda: "What is" in words_of(tmp_path, "user"))
+        # As does what happens to the item meanwhile: what it has got of its words stays.
+        changed = pe.message("item", "assistant", part) | {"status": "incomplete"}
+        await provider.send(pe.event("conversation.item.done", item=changed))
+        await until(lambda: "incomplete" in words_of(tmp_path, "item"))
+        assert stored_items(tmp_path)["item"]["generatedText"] == "Half a sen"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something is so, for 5 s at most."""
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def words_of(folder: Path, item_id: str) -> str:
+    """All that is stored of an item."""
+    return json.dumps(stored_items(folder).get(item_id, {}))
+
+
+@driven
 async def test_what_played_to_its_end_by_the_clock_is_told_while_the_session_is_quiet(tmp_path: Path) -> None:
     async with Provider.open() as provider, omnirt_talk(tmp_path, provider.url) as session:
         heard = Heard(session.stream_events())
