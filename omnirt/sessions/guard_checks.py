@@ -121,6 +121,11 @@ class Checker:
             return Finding(failure=f"it did not answer within {self._limit_s:g} s")
         except BusyError as error:
             return Finding(failure=str(error))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Finding(failure="it raised CancelledError")  # its own: nobody called us off
         except Exception as error:  # noqa: BLE001 - whatever the code raises
             return Finding(failure=describe(error))
 

@@ -22,6 +22,7 @@ from omnirt.sessions import outputs, overdue
 from omnirt.sessions.assembly import assemble
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.engine import Ended, Engine
+from omnirt.sessions.faults import fault
 from omnirt.sessions.in_force import SettingsInForce
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.limits import LimitWatch
@@ -159,8 +160,7 @@ class Run:
         self.talk.connected(now)
         for warning in [*self._endpoint.warnings, *([silent_update] if silent_update else [])]:
             self.talk.error(now, "provider_error", warning)
-        for warning in self._team.graph.warnings:
-            self.talk.error(now, "agent_invalid", warning)
+        self._team.warn()
         self.engine.carry_out()
         return start_result(
             self.plan,
@@ -199,11 +199,17 @@ class Run:
         # An agent that was handed to may be gone from the files that the graph is read from anew.
         stays = plan.spec is self.plan.spec and self.talk.agent in graph.agents
         current = plan.active or (self.talk.agent if stays else plan.spec.name)
-        self.plan, self._team.graph = plan, graph
-        self.talk.agent = current
-        self._recorder.agent(current)
-        await self._link.update_agent(graph.agents[current])
-        self._team.adopt(graph)
+        before = self.plan, self._team.graph, self.talk.agent
+        self.plan, self._team.graph, self.talk.agent = plan, graph, current
+        try:
+            await self._link.update_agent(graph.agents[current])
+        except Exception as error:  # noqa: BLE001 - a spec that can't be sent must not end the talk
+            self.plan, self._team.graph, self.talk.agent = before
+            self.tell_error(fault(error, "the update of the session"), method="session.update")
+        self._recorder.agent(self.talk.agent)
+        self._team.adopt(self._team.graph)
+        self._team.warn()
+        self.engine.carry_out()
 
     def tell_error(self, error: OmnirtError, **fields: Any) -> None:
         """A `realtime.error` that does not end the session; told once it is connected."""

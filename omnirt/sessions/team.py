@@ -52,6 +52,7 @@ class Team:
         self._on_handoff = on_handoff
         self._links: list[McpLink] = []
         self._closing: set[asyncio.Task[None]] = set()
+        self._warned: set[str] = set()
 
     async def assemble(self, plan: Plan) -> AgentGraph:
         """The agents of a plan, their servers connected or told as failed; `adopt` makes them the run's.
@@ -70,6 +71,13 @@ class Team:
         self.graph = graph
         named = list(shared_servers(graph.nodes.values()).values())
         self._drop([link for link in self._links if not any(_serves(link, server) for server in named)])
+
+    def warn(self) -> None:
+        """Tell what the agents' instructions lack, each once."""
+        for warning in self.graph.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._talk.error(time.monotonic(), "agent_invalid", warning)
 
     def tool_names(self) -> frozenset[str]:
         """What the model may call now."""

@@ -86,9 +86,14 @@ def _compile(template: str, place: Place) -> tuple[Sandbox, jinja2.Template]:
 
 
 def _text(template: jinja2.Template, names: Mapping[str, Any]) -> str:
+    import jinja2
+
     from omnirt.specs.sandbox_values import collect
 
-    return collect(template.generate(names))
+    text = collect(template.generate(names))
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise jinja2.TemplateRuntimeError("it holds a lone surrogate (half a character), which can't be sent")
+    return text
 
 
 def _explained(error: Exception, place: Place) -> Exception:

@@ -49,6 +49,16 @@ def broken(text: str) -> bool:
     raise ValueError(f"secret {text}")
 
 
+def calls_itself_off(_text: str) -> bool:
+    """Raises what cancels whoever waits for it."""
+    raise asyncio.CancelledError
+
+
+async def calls_itself_off_later(_text: str) -> bool:
+    """The same on a loop."""
+    raise asyncio.CancelledError
+
+
 def nonsense(_text: str) -> object:
     """Gives what says nothing."""
     return 7

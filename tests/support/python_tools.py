@@ -26,6 +26,14 @@ class Report(BaseModel):
     city: str
 
 
+def unsendable() -> str:
+    """Replaced below."""
+    return "never"
+
+
+unsendable.__doc__ = "Half a character: \ud800."
+
+
 def weather(city: str, days: int = 1) -> Weather:
     """The weather of a city.
 

@@ -118,6 +118,8 @@ def test_all_that_trip_are_named_patterns_first() -> None:
     [
         ("broken", "it raised ValueError (guards.py, line "),
         ("nonsense", "it gave a int"),
+        ("calls_itself_off", "it raised CancelledError"),
+        ("calls_itself_off_later", "it raised CancelledError"),
         ("hangs", "it did not answer within 0.05 s"),
     ],
 )

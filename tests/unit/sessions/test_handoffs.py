@@ -272,6 +272,33 @@ def test_an_update_that_fails_when_it_is_carried_out_is_told_and_spoils_no_later
     asyncio.run(main())
 
 
+def test_an_update_that_cannot_be_sent_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with talking(tmp_path) as talk:
+            # Its description can't be written.
+            tool = {"run": "python:tests.support.python_tools:unsendable"}
+            await talk.update(agent={"name": "x", "tools": [tool]})
+            [error] = talk.of(ev.RealtimeError)
+            assert (error.kind, error.method, error.fatal) == ("internal", "session.update", False)
+            assert talk.session.info().agent == "triage"
+            await talk.update(variables={"what": "less"})
+            assert (await talk.provider(2))["instructions"].startswith("Ask less.")
+
+    asyncio.run(main())
+
+
+def test_a_name_that_an_update_leaves_undefined_is_told_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with talking(tmp_path) as talk:
+            for _ in range(2):
+                await talk.update(agent={"name": "x", "instructions": "{{ nobody_gave }}"})
+            [error] = talk.of(ev.RealtimeError)
+            assert (error.kind, error.fatal) == ("agent_invalid", False)
+            assert "`nobody_gave`, which is not defined" in error.message
+
+    asyncio.run(main())
+
+
 def test_a_format_or_model_is_fixed_for_an_update(tmp_path: Path) -> None:
     async def main() -> None:
         async with talking(tmp_path) as talk:

@@ -8,7 +8,7 @@ import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.specs.includes import MAX_TAGS
-from omnirt.specs.instructions import render, template_names
+from omnirt.specs.instructions import check_template, render, template_names
 from omnirt.specs.problems import Place
 from omnirt.specs.sandbox_values import MAX_OUTPUT
 
@@ -199,6 +199,13 @@ BOMBS = [
 @pytest.mark.parametrize("template", BOMBS, ids=range(len(BOMBS)))
 def test_a_template_cannot_run_or_grow_without_end(template: str) -> None:
     refused(template)
+
+
+@pytest.mark.parametrize("template", ["{{ '\\ud800' }}", "{{ user }}{{ 'a\\udfff' }}"])
+def test_half_a_character_is_refused_where_it_is_rendered_and_where_it_is_checked(template: str) -> None:
+    assert "surrogate" in refused(template).message
+    with pytest.raises(OmnirtError):
+        check_template(template, NAMES, PLACE)
 
 
 def test_a_namespace_in_itself_has_a_short_text() -> None:
