@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,12 +23,12 @@ from omnirt.protocol.stored_methods import (
     StoredSession,
 )
 from omnirt.providers.config import load_config
-from omnirt.storage.deleting import delete_session
+from omnirt.storage.deleting import delete_session, still_there
 from omnirt.storage.export import export_audio
 from omnirt.storage.history import get_session, list_sessions
 from omnirt.storage.paths import default_config_dir, default_data_dir
 from omnirt.storage.patience import Patience
-from omnirt.storage.retention import Policy, prune
+from omnirt.storage.retention import Policy, Pruned, prune
 
 
 def run(argv: Sequence[str]) -> int:
@@ -103,6 +104,8 @@ def _export(args: argparse.Namespace, data_dir: Path) -> None:
         item_id=args.item,
         overwrite=args.overwrite,
     )
+    if os.path.lexists(params.path) and not args.overwrite:
+        raise OmnirtError("invalid_params", f"{params.path} is there already; say --overwrite to replace it.")
     with view.progress("Exporting") as advance:
         result = export_audio(data_dir, params, Patience(), advance)
     if args.json:
@@ -114,19 +117,21 @@ def _export(args: argparse.Namespace, data_dir: Path) -> None:
 
 def _delete(args: argparse.Namespace, data_dir: Path) -> None:
     deleted = []
-    for session_id in args.session:
-        result = delete_session(data_dir, session_id, Patience())
-        deleted.append(
-            {
-                "sessionId": session_id,
-                "deletedRows": result.deleted_rows,
-                "deletedFiles": result.deleted_files,
-            }
-        )
-        if not args.json:
-            sys.stdout.write(f"{view.clean(session_id)}: {result.deleted_files} files deleted\n")
-    if args.json:
-        view.write_json({"deleted": deleted})
+    try:
+        for session_id in args.session:
+            result = delete_session(data_dir, session_id, Patience())
+            deleted.append(
+                {
+                    "sessionId": session_id,
+                    "deletedRows": result.deleted_rows,
+                    "deletedFiles": result.deleted_files,
+                }
+            )
+            if not args.json:
+                sys.stdout.write(f"{view.clean(session_id)}: {result.deleted_files} files deleted\n")
+    finally:
+        if args.json:
+            view.write_json({"deleted": deleted})  # also what was done before one that can't be
 
 
 def _prune(args: argparse.Namespace, data_dir: Path) -> None:
@@ -146,7 +151,13 @@ def _prune(args: argparse.Namespace, data_dir: Path) -> None:
                 "dryRun": args.dry_run,
             }
         )
-        return
+    else:
+        _tell_pruned(pruned, policy, dry_run=args.dry_run)
+    if pruned.left:
+        raise OmnirtError("storage_failed", still_there(data_dir, pruned.left))
+
+
+def _tell_pruned(pruned: Pruned, policy: Policy, *, dry_run: bool) -> None:
     sys.stdout.writelines(f"{view.clean(session_id)}\n" for session_id in pruned.sessions)
     if policy.keeps_all:
         sys.stderr.write(
@@ -154,7 +165,7 @@ def _prune(args: argparse.Namespace, data_dir: Path) -> None:
             "max_bytes into the configuration file.\n"
         )
     else:
-        done = "would be" if args.dry_run else "were"
+        done = "would be" if dry_run else "were"
         megabytes = pruned.bytes / 1e6
         sys.stderr.write(f"{len(pruned.sessions)} sessions {done} deleted, {megabytes:.1f} MB of audio.\n")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from omnirt.errors import OmnirtError
 from omnirt.history import view
 from omnirt.history.arguments import storage_parser
+from omnirt.storage.findings import Finding
 from omnirt.storage.paths import database_path, default_data_dir
-from omnirt.storage.verify import Finding, verify
+from omnirt.storage.verify import verify
 
 
 def run(argv: Sequence[str]) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.stored_methods import HistoryDeleteResult
@@ -28,20 +29,39 @@ _PATHS = "SELECT path FROM audio JOIN runs USING (run_id) WHERE session_id = ?"
 _SESSION = "SELECT project_slug, agent_slug FROM sessions WHERE session_id = ?"
 
 
+class Deleted(NamedTuple):
+    """What is gone of a session, and which of its files could not be removed yet."""
+
+    rows: int
+    files: int
+    left: list[str]
+
+
 def delete_session(data_dir: Path, session_id: str, patience: Patience) -> HistoryDeleteResult:
     """Delete all that is stored of a session.
 
     Raises:
-        OmnirtError: `not_found`; `session_state` when it is live in any daemon; `storage_failed`,
-            `timed_out`.
+        OmnirtError: `not_found`; `session_state` when it is live in any daemon; `storage_failed`, also when
+            recordings are left that can't be removed now; `timed_out`.
     """
     with changing(data_dir, patience) as connection:
-        result = delete_from(connection, data_dir, session_id)
+        deleted = delete_from(connection, data_dir, session_id)
         forget_words(connection)
-    return result
+    if deleted.left:
+        raise OmnirtError("storage_failed", still_there(data_dir, deleted.left))
+    return HistoryDeleteResult(deleted_rows=deleted.rows, deleted_files=deleted.files)
 
 
-def delete_from(connection: sqlite3.Connection, data_dir: Path, session_id: str) -> HistoryDeleteResult:
+def still_there(data_dir: Path, left: Sequence[str]) -> str:
+    """What is said of recordings that could not be removed."""
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return (
+        f"The history is deleted, but {data_dir / left[0]}{more} can't be removed now. That is tried again "
+        "whenever retention is applied, and by `omnirt storage verify --repair`."
+    )
+
+
+def delete_from(connection: sqlite3.Connection, data_dir: Path, session_id: str) -> Deleted:
     """The same on an open connection; `forget_words` is to follow, after the last of several."""
     row = connection.execute(_SESSION, (session_id,)).fetchone()
     if row is None:
@@ -60,30 +80,31 @@ def delete_from(connection: sqlite3.Connection, data_dir: Path, session_id: str)
                 "INSERT INTO deletions (session_id, files) VALUES (?, ?)",
                 (session_id, json.dumps(sorted(files))),
             ).lastrowid
-        deleted = _remove_files(data_dir, files)
-        connection.execute("DELETE FROM deletions WHERE id = ?", (deletion,))
+        removed, left = _remove_files(data_dir, sorted(files))
+        _note(connection, deletion, left)
     finally:
         lock.release()
-    return HistoryDeleteResult(deleted_rows=rows, deleted_files=deleted)
+    return Deleted(rows, removed, left)
 
 
 def finish_deletions(connection: sqlite3.Connection, data_dir: Path) -> int:
     """Remove the files of deletions that a crash, or a disk that failed, left half done.
 
     Returns:
-        How many deletions were finished; one of a session that is live again is left for later.
+        How many deletions were finished; one of a session that is live again is left for later, and so is
+        one with a file that can't be removed.
     """
     finished = 0
     pending = connection.execute("SELECT id, session_id, files FROM deletions").fetchall()
     for deletion, session_id, files in pending:
         try:
             lock = hold(data_dir, session_id)
-        except OmnirtError:
+        except (OmnirtError, OSError):
             continue
         try:
-            _remove_files(data_dir, json.loads(files))
-            connection.execute("DELETE FROM deletions WHERE id = ?", (deletion,))
-            finished += 1
+            _, left = _remove_files(data_dir, json.loads(files))
+            _note(connection, deletion, left)
+            finished += not left
         finally:
             lock.release()
     if finished:
@@ -119,9 +140,18 @@ def hold(data_dir: Path, session_id: str) -> locks.SessionLock:
         raise OmnirtError("session_state", message) from None
 
 
-def _remove_files(data_dir: Path, files: Iterable[str]) -> int:
-    """Remove recordings, and their folders if they are empty then; returns how many files there were."""
+def _note(connection: sqlite3.Connection, deletion: int | None, left: Sequence[str]) -> None:
+    """A deletion is done, but for these files."""
+    if left:
+        connection.execute("UPDATE deletions SET files = ? WHERE id = ?", (json.dumps(left), deletion))
+    else:
+        connection.execute("DELETE FROM deletions WHERE id = ?", (deletion,))
+
+
+def _remove_files(data_dir: Path, files: Iterable[str]) -> tuple[int, list[str]]:
+    """Remove recordings, and their folders if they are empty then; how many, and which can't be removed."""
     count = 0
+    left = []
     folders = set()
     for name in files:
         path = recording_path(data_dir, name)
@@ -131,9 +161,11 @@ def _remove_files(data_dir: Path, files: Iterable[str]) -> int:
             count += 1
         except FileNotFoundError:
             pass
+        except OSError:
+            left.append(name)
     for folder in folders:
         try:
             folder.rmdir()
         except OSError:  # not empty, or gone
             pass
-    return count
+    return count, left

@@ -44,6 +44,12 @@ class Keeper:
                 pruned = await self._archive.prune(self._policy)
                 if pruned.sessions:
                     logger.info("retention deleted %d sessions", len(pruned.sessions))
+                if pruned.left:
+                    logger.warning(
+                        "%d recordings can't be removed, such as %s", len(pruned.left), pruned.left[0]
+                    )
             except OmnirtError as error:
                 logger.warning("retention was not applied: %s", error.message)
+            except Exception:  # the next hour may go better
+                logger.exception("retention was not applied")
             await asyncio.sleep(EVERY_S)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol.stored_methods import HistoryDeleteResult
-from omnirt.storage.deleting import delete_from, finish_deletions, forget_words, hold
+from omnirt.storage.deleting import Deleted, delete_from, finish_deletions, forget_words, hold
 from omnirt.storage.paths import recording_path
 from omnirt.storage.patience import Patience
 from omnirt.storage.reading import changing
@@ -20,6 +19,9 @@ from omnirt.storage.reading import changing
 _SESSIONS = """SELECT session_id, max(coalesce(ended_at, started_at)) AS last FROM runs
     GROUP BY session_id ORDER BY last, session_id"""
 _PATHS = "SELECT path FROM audio JOIN runs USING (run_id) WHERE session_id = ?"
+
+MAX_DAYS = 36_500.0
+"""More are as many: nothing is older, and no calendar begins so early."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class Policy:
 
     def is_due(self, ended_at: str, size: int, kept: int) -> bool:
         """Whether a session of `size` bytes goes while all that is kept takes `kept`."""
-        if self.days is not None and ended_at < _wall_time(datetime.now(UTC) - timedelta(days=self.days)):
-            return True
+        if self.days is not None:
+            days = self.days if self.days < MAX_DAYS else MAX_DAYS
+            if ended_at < _wall_time(datetime.now(UTC) - timedelta(days=days)):
+                return True
         return self.max_bytes is not None and kept > self.max_bytes and size > 0
 
 
@@ -48,14 +52,17 @@ class Pruned(NamedTuple):
     rows: int
     files: int
     bytes: int
+    left: Sequence[str] = ()
+    """Recordings that can't be removed now: that is tried again the next time."""
 
-    def plus(self, session_id: str, deleted: HistoryDeleteResult, size: int) -> Pruned:
+    def plus(self, session_id: str, deleted: Deleted, size: int) -> Pruned:
         """And one session more."""
         return Pruned(
             [*self.sessions, session_id],
-            self.rows + deleted.deleted_rows,
-            self.files + deleted.deleted_files,
+            self.rows + deleted.rows,
+            self.files + deleted.files,
             self.bytes + size,
+            [*self.left, *deleted.left],
         )
 
 
@@ -116,12 +123,12 @@ def _bytes(connection: sqlite3.Connection, data_dir: Path, session_id: str) -> i
 
 def _delete(
     connection: sqlite3.Connection, data_dir: Path, session_id: str, *, dry_run: bool
-) -> HistoryDeleteResult | None:
+) -> Deleted | None:
     """None when the session is live, or when somebody else deleted it."""
     try:
         if dry_run:
             hold(data_dir, session_id).release()
-            return HistoryDeleteResult(deleted_rows=0, deleted_files=0)
+            return Deleted(0, 0, [])
         return delete_from(connection, data_dir, session_id)
     except OmnirtError as error:
         if error.kind not in ("session_state", "not_found"):

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from omnirt.errors import OmnirtError
 from omnirt.storage import locks, mending
@@ -20,24 +18,14 @@ from omnirt.storage.adopting import adopt
 from omnirt.storage.audio import recover
 from omnirt.storage.database import Database
 from omnirt.storage.deleting import finish_deletions, forget_words
+from omnirt.storage.findings import Finding
 from omnirt.storage.history import stored_item
 from omnirt.storage.paths import database_path, locks_dir, make_private_dir, recording_path, safe_name
 from omnirt.storage.patience import Patience
-from omnirt.storage.reading import changing, transaction
+from omnirt.storage.reading import changing, told, transaction
 from omnirt.storage.sound import Recording
 
-Kind = Literal[
-    "database",
-    "search",
-    "deletion",
-    "run",
-    "item",
-    "missingFile",
-    "unfinishedFile",
-    "strayFile",
-    "brokenFile",
-]
-
+_RECORDINGS = "*/*/*/*.wav"
 _FILES = "SELECT id, session_id, path FROM audio JOIN runs USING (run_id)"
 _ITEMS = "SELECT id, session_id, json FROM items JOIN runs USING (run_id)"
 _UNINDEXED = """SELECT count(*) FROM item_words LEFT JOIN words ON words.rowid = item_words.id
@@ -46,24 +34,6 @@ _INDEX_ANEW = ("DELETE FROM words", "INSERT INTO words (rowid, text) SELECT id, 
 
 
 _ASIDE = {True: ": it was set aside", False: ""}
-
-
-class Finding(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """Something that does not fit.
-
-    Attributes:
-        kind: Which sort of thing.
-        message: What is wrong, for people.
-        session_id: Of which session, when it is known.
-        path: The file.
-        repaired: Whether it is in order now.
-    """
-
-    kind: Kind
-    message: str
-    session_id: str | None = None
-    path: str | None = None
-    repaired: bool = False
 
 
 Progress = Callable[[int, int], None]
@@ -79,7 +49,13 @@ def verify(
         OmnirtError: `storage_failed`: a newer omnirt made the database, or it can't be used at all.
     """
     if not database_path(data_dir).exists():
-        return
+        if not any((data_dir / "audio").glob(_RECORDINGS)):
+            return
+        yield Finding(kind="database", message="There are recordings, but no database.", repaired=repair)
+        if not repair:
+            return
+        with told(data_dir, Patience()):
+            Database(database_path(data_dir)).close()
     if (problem := _unreadable(database_path(data_dir))) is not None:
         yield _damaged(problem)
         return
@@ -178,21 +154,29 @@ def _files(
     going = {
         name for (names,) in connection.execute("SELECT files FROM deletions") for name in json.loads(names)
     }
-    every = sorted((data_dir / "audio").glob("*/*/*/*.wav"))
+    every = sorted((data_dir / "audio").glob(_RECORDINGS))
     on_disk = [path for path in every if path.relative_to(data_dir).as_posix() not in going]
     total = len(rows.keys() | set(on_disk))
     done = 0
     for path, (row_id, session_id) in rows.items():
         with _unless_live(data_dir, session_id) as free:
-            if free and (finding := _file(connection, data_dir, path, row_id, session_id, repair=repair)):
-                yield finding
+            if free:
+                try:
+                    finding = _file(connection, data_dir, path, row_id, session_id, repair=repair)
+                except OSError as error:
+                    finding = _unusable(path, error)
+                if finding is not None:
+                    yield finding
         progress(done := done + 1, total)
     for path in on_disk:
         if path in rows:
             continue
         with _unless_live(data_dir, path.parent.name, is_folder=True) as free:
-            if free and path.exists():
-                yield _stray(connection, data_dir, path, repair=repair)
+            if free and os.path.lexists(path):
+                try:
+                    yield _stray(connection, data_dir, path, repair=repair)
+                except OSError as error:
+                    yield _unusable(path, error)
         progress(done := done + 1, total)
 
 
@@ -200,11 +184,11 @@ def _file(
     connection: sqlite3.Connection, data_dir: Path, path: Path, row_id: int, session_id: str, *, repair: bool
 ) -> Finding | None:
     """What is wrong with a file that a row tells of."""
-    told = {"session_id": session_id, "path": str(path)}
-    if not path.exists():
+    facts = {"session_id": session_id, "path": str(path)}
+    if not os.path.lexists(path):
         if repair:
             connection.execute("DELETE FROM audio WHERE id = ?", (row_id,))
-        return Finding(kind="missingFile", message="A recording is gone.", repaired=repair, **told)
+        return Finding(kind="missingFile", message="A recording is gone.", repaired=repair, **facts)
     try:
         with Recording(path) as recording:
             if recording.closed:
@@ -215,14 +199,14 @@ def _file(
                 ms = recording.total_ms
             sql = "UPDATE audio SET duration_ms = ?, final = 1 WHERE id = ?"
             connection.execute(sql, (ms, row_id))
-    except OmnirtError:
+    except (OmnirtError, OSError):
         if repair:
-            told["path"] = str(_set_aside(data_dir, path))
+            facts["path"] = str(_set_aside(data_dir, path))
             connection.execute("DELETE FROM audio WHERE id = ?", (row_id,))
         return Finding(
-            kind="brokenFile", message=f"A recording can't be read{_ASIDE[repair]}.", repaired=repair, **told
+            kind="brokenFile", message=f"A recording can't be read{_ASIDE[repair]}.", repaired=repair, **facts
         )
-    return Finding(kind="unfinishedFile", message="A recording was cut short.", repaired=repair, **told)
+    return Finding(kind="unfinishedFile", message="A recording was cut short.", repaired=repair, **facts)
 
 
 def _stray(connection: sqlite3.Connection, data_dir: Path, path: Path, *, repair: bool) -> Finding:
@@ -230,7 +214,7 @@ def _stray(connection: sqlite3.Connection, data_dir: Path, path: Path, *, repair
     try:
         with Recording(path) as recording:
             empty = recording.size == 0
-    except OmnirtError:
+    except (OmnirtError, OSError):
         empty = True
     if empty:
         if repair:
@@ -249,6 +233,11 @@ def _stray(connection: sqlite3.Connection, data_dir: Path, path: Path, *, repair
         path=str(path),
         repaired=repair,
     )
+
+
+def _unusable(path: Path, error: OSError) -> Finding:
+    message = f"A recording can't be used: {error.strerror or 'unknown error'}."
+    return Finding(kind="brokenFile", message=message, path=str(path))
 
 
 def _set_aside(data_dir: Path, path: Path) -> Path:

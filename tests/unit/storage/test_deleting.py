@@ -125,6 +125,47 @@ async def test_a_live_session_is_not_deleted(tmp_path: Path) -> None:
     await storage.close()
 
 
+def put_in_the_way(data_dir: Path, session_id: str) -> Path:
+    """A folder where the recording is: nobody can unlink it, not even root."""
+    [path] = data_dir.glob(f"audio/*/*/{session_id}/*.wav")
+    path.unlink()
+    path.mkdir()
+    return path
+
+
+@driven
+async def test_a_recording_that_cannot_be_removed_is_kept_in_mind_and_told(tmp_path: Path) -> None:
+    await store(tmp_path, "s1", "Hello", "Hi")
+    path = put_in_the_way(tmp_path, "s1")
+    with pytest.raises(OmnirtError, match="tried again") as caught:
+        delete_session(tmp_path, "s1", Patience())
+    assert (caught.value.kind, str(path) in caught.value.message) == ("storage_failed", True)
+    assert (listed(tmp_path), rows(tmp_path)["deletions"]) == ([], 1)
+    assert apply(tmp_path) == Pruned([], 0, 0, 0)
+    path.rmdir()
+    path.touch()
+    apply(tmp_path)
+    assert (rows(tmp_path)["deletions"], files(tmp_path)) == (0, [])
+
+
+@driven
+async def test_retention_goes_on_past_what_cannot_be_removed(tmp_path: Path) -> None:
+    for session_id in ("s1", "s2", "s3"):
+        await store(tmp_path, session_id, "Hello", "Hi")
+    path = put_in_the_way(tmp_path, "s1")
+    pruned = apply(tmp_path, days=30)
+    assert (pruned.sessions, pruned.files) == (["s1", "s2", "s3"], 2)
+    assert pruned.left == [path.relative_to(tmp_path).as_posix()]
+    assert files(tmp_path) == ["s1"]
+
+
+@driven
+async def test_so_many_days_that_no_calendar_has_them_keep_all(tmp_path: Path) -> None:
+    await store(tmp_path, "s1", "Hello", "Hi")
+    for days in (1e6, 1e300, float("inf")):
+        assert apply(tmp_path, days=days).sessions == []
+
+
 @pytest.mark.parametrize("unlinked", [0, 1])
 @driven
 async def test_a_deletion_that_a_crash_cut_short_is_finished_later(unlinked: int, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from omnirt.storage import AudioStorage
-from omnirt.storage.verify import Finding, verify
+from omnirt.storage.findings import Finding
+from omnirt.storage.verify import verify
 from tests.support.daemon import driven
 from tests.unit.storage.archives import begin, listed, said, say, session, store, tone
 from tests.unit.storage.helpers import query
@@ -235,3 +236,35 @@ async def test_progress_counts_every_file(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     list(verify(tmp_path, repair=True, progress=lambda done, total: steps.append((done, total))))
     assert steps == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@driven
+async def test_links_among_the_recordings_are_told_and_set_aside(known: bool, tmp_path: Path) -> None:
+    await store(tmp_path, "s1", "Hello", "Hi")
+    path = recording(tmp_path)
+    if known:
+        path.unlink()
+        change(tmp_path, "UPDATE runs SET ended_at = NULL", "UPDATE audio SET final = 0")
+    else:
+        path = path.with_name("11111111-0009-item-0.wav")
+    path.symlink_to(path)
+    [*_, finding] = found(tmp_path)
+    assert (finding.kind, finding.path) == ("brokenFile" if known else "strayFile", str(path))
+    [*_, finding] = found(tmp_path, repair=True)
+    assert finding.repaired
+    assert not os.path.lexists(path)
+    assert os.path.lexists(str(finding.path))
+    assert found(tmp_path) == []
+
+
+@driven
+async def test_recordings_without_a_database_come_into_a_new_one(tmp_path: Path) -> None:
+    await store(tmp_path, "s1", "Hello", "Hi")
+    for path in tmp_path.glob("omnirt.db*"):
+        path.unlink()
+    assert kinds(found(tmp_path)) == ["database"]
+    assert not (tmp_path / "omnirt.db").exists()
+    assert kinds(found(tmp_path, repair=True)) == ["database", "strayFile"]
+    assert found(tmp_path) == []
+    assert listed(tmp_path) == ["s1"]
