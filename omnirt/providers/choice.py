@@ -6,7 +6,7 @@ from typing import Final
 
 from omnirt.protocol.types import ProviderName
 from omnirt.providers import urls
-from omnirt.providers.settings import Found, Sources
+from omnirt.providers.settings import HEADER_KEYS, Found, Sources
 from omnirt.specs.realtime import DEFAULT_MODEL
 
 _URLS: Final = ("openai_realtime_url", "openai_realtime_base_url", "azure_openai_endpoint", "openai_base_url")
@@ -31,17 +31,21 @@ def chosen_url(sources: Sources, provider: str | None) -> Found | None:
     return sources.first(names)
 
 
-def provider_of(found: Found | None) -> ProviderName:
+def provider_of(found: Found | None, sources: Sources) -> ProviderName:
     """The provider that a URL setting belongs to, told by its host.
 
     Raises:
-        OmnirtError: Azure's endpoint is at another host: Azure's key goes there only when somebody says so.
+        OmnirtError: Azure's endpoint is at another host, and no setting gives a key or headers for it: a
+            variable's key goes there only when somebody says so.
     """
     if found is None:
         return "openai"
     if urls.is_azure(found.value):
         return "azure"
     if found.name == _AZURE_URL:
+        given = (sources.key(azure=False), *map(sources.find, HEADER_KEYS))
+        if any(setting is not None and setting.rank < 2 for setting in given):
+            return "azure"
         raise found.problem(
             "this is no URL of an Azure host; for a gateway in front of Azure set `provider` to `azure` too"
         )

@@ -177,7 +177,7 @@ def _remote(
     sources: Sources, chosen: ProviderName | None, spec_model: str | None, tracing: bool | TracingSettings
 ) -> Endpoint:
     found = chosen_url(sources, chosen)
-    provider = chosen or provider_of(found)
+    provider = chosen or provider_of(found, sources)
     azure = provider == "azure"
     warnings: list[str] = []
     model, named = model_of(sources, spec_model, azure=azure)
