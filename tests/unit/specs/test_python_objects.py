@@ -102,9 +102,12 @@ def test_threads_of_code_that_hangs_are_bounded() -> None:
     let_go = threading.Event()
     waiting = []
     try:
-        with pytest.raises(BusyError):  # other tests may have left some that hang
-            while len(waiting) <= MAX_THREADS:
+        for _ in range(MAX_THREADS + 1):  # other tests may have left some that hang
+            try:
                 waiting.append(in_thread(lambda: let_go.wait(30)))
+            except BusyError:
+                break
+        assert 0 < len(waiting) <= MAX_THREADS
         assert "was not begun" in refused("python:json:loads").message
     finally:
         let_go.set()
