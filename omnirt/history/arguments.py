@@ -31,6 +31,7 @@ def history_parser() -> argparse.ArgumentParser:
     sub.add_argument("session", metavar="SESSION")
     sub.add_argument("file", metavar="FILE", type=Path)
     sub.add_argument("--item", metavar="ITEM", help="the audio of this item alone, in mono")
+    sub.add_argument("--run", metavar="RUN", help="of this run of the session alone")
     sub.add_argument("--overwrite", action="store_true", help="in place of a file that is there")
 
     sub = _command(commands, "delete", "Deletes sessions, with their recordings, for good.")

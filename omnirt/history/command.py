@@ -103,6 +103,7 @@ def _export(args: argparse.Namespace, data_dir: Path) -> None:
         path=str(args.file.absolute()),
         item_id=args.item,
         overwrite=args.overwrite,
+        run_id=args.run,
     )
     if os.path.lexists(params.path) and not args.overwrite:
         raise OmnirtError("invalid_params", f"{params.path} is there already; say --overwrite to replace it.")

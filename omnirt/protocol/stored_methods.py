@@ -102,13 +102,17 @@ class HistoryDeleteResult(Result):
 
 
 class AudioReadParams(Params):
-    """`audio.read`: a stretch of the audio of an item; of the host's side when `itemId` is empty."""
+    """`audio.read`: a stretch of the audio of an item; of the host's side when `itemId` is empty.
+
+    Without `runId` it is that of the last run that has any.
+    """
 
     session_id: str
     item_id: str
     content_index: Index | None = None
     offset_ms: Millis | None = None
     length_ms: Millis | None = None
+    run_id: str | None = None
 
 
 class AudioReadResult(Result):
@@ -123,12 +127,13 @@ class AudioReadResult(Result):
 
 
 class AudioExportParams(Params):
-    """`audio.export`: without `itemId` the whole conversation."""
+    """`audio.export`: without `itemId` the whole conversation, of the run `runId` or of all."""
 
     session_id: str
     path: str
     item_id: str | None = None
     overwrite: bool | None = None
+    run_id: str | None = None
 
 
 class AudioExportResult(Result):

@@ -32,10 +32,11 @@ _BLOCK = 1 << 16
 _MAX_DATA = 0xFFFF_FFFF - 64  # the sizes in a WAV header have 32 bits
 
 _PARTS = """SELECT path FROM audio JOIN runs USING (run_id) WHERE session_id = ?1 AND item_id = ?2
-    AND run_id = (SELECT run_id FROM audio JOIN runs USING (run_id) WHERE session_id = ?1 AND item_id = ?2
-        ORDER BY runs.started_at DESC, runs.rowid DESC LIMIT 1)
+    AND run_id = coalesce(?4, (SELECT run_id FROM audio JOIN runs USING (run_id)
+        WHERE session_id = ?1 AND item_id = ?2 ORDER BY runs.started_at DESC, runs.rowid DESC LIMIT 1))
     AND (?3 IS NULL OR content_index = ?3) ORDER BY content_index"""
-_RUNS = "SELECT run_id, coalesce(duration_ms, 0) FROM runs WHERE session_id = ? ORDER BY started_at, rowid"
+_RUNS = """SELECT run_id, coalesce(duration_ms, 0) FROM runs
+    WHERE session_id = ?1 AND (?2 IS NULL OR run_id = ?2) ORDER BY started_at, rowid"""
 _CLIPS = """SELECT side, path, coalesce(played_at_ms, at_ms), CASE WHEN interrupted THEN heard_ms END,
     duration_ms FROM audio WHERE run_id = ? ORDER BY coalesce(played_at_ms, at_ms), id"""
 
@@ -72,7 +73,7 @@ def read_audio(data_dir: Path, params: AudioReadParams, patience: Patience) -> A
         OmnirtError: `not_found`, `storage_failed`, `timed_out`.
     """
     with reading(data_dir, patience) as connection:
-        path, *_ = _parts(data_dir, connection, params.session_id, params.item_id, params.content_index)
+        path, *_ = _parts(data_dir, connection, params, params.item_id, params.content_index)
     with told(data_dir, patience), Recording(path) as recording:
         begin = recording.bytes_of(params.offset_ms or 0)
         length = recording.size if params.length_ms is None else recording.bytes_of(params.length_ms)
@@ -102,10 +103,10 @@ def export_audio(
     target = _checked(data_dir, params.path, overwrite=bool(params.overwrite))
     with reading(data_dir, patience) as connection:
         if params.item_id is not None:
-            parts = _parts(data_dir, connection, params.session_id, params.item_id, None)
+            parts = _parts(data_dir, connection, params, params.item_id, None)
             tracks = [[Clip(path) for path in parts]]
         else:
-            tracks = _conversation(data_dir, connection, params.session_id)
+            tracks = _conversation(data_dir, connection, params)
     with told(data_dir, patience):
         sound = _Sound(tracks)
         with _draft(target, overwrite=bool(params.overwrite)) as file:
@@ -120,23 +121,32 @@ def export_audio(
 
 
 def _parts(
-    data_dir: Path, connection: sqlite3.Connection | None, session_id: str, item_id: str, index: int | None
+    data_dir: Path,
+    connection: sqlite3.Connection | None,
+    of: AudioReadParams | AudioExportParams,
+    item_id: str,
+    index: int | None,
 ) -> list[Path]:
-    find_session(connection, session_id)
+    find_session(connection, of.session_id)
     assert connection is not None, "there is a session"
-    rows = connection.execute(_PARTS, (session_id, item_id, index)).fetchall()
+    rows = connection.execute(_PARTS, (of.session_id, item_id, index, of.run_id)).fetchall()
     if not rows:
         raise OmnirtError("not_found", f"No audio of the item {item_id[:128]!r} is stored in this session.")
     return [recording_path(data_dir, path) for (path,) in rows]
 
 
-def _conversation(data_dir: Path, connection: sqlite3.Connection | None, session_id: str) -> list[list[Clip]]:
+def _conversation(
+    data_dir: Path, connection: sqlite3.Connection | None, of: AudioExportParams
+) -> list[list[Clip]]:
     """The host's and the assistant's clips, the runs one after another."""
-    find_session(connection, session_id)
+    find_session(connection, of.session_id)
     assert connection is not None, "there is a session"
     tracks: dict[str, list[Clip]] = {"host": [], "assistant": []}
+    runs = connection.execute(_RUNS, (of.session_id, of.run_id)).fetchall()
+    if not runs:
+        raise OmnirtError("not_found", f"This session has no run {str(of.run_id)[:128]!r}.")
     begin_ms = 0
-    for run_id, duration_ms in connection.execute(_RUNS, (session_id,)).fetchall():
+    for run_id, duration_ms in runs:
         end_ms = begin_ms + duration_ms
         for side, path, at_ms, heard_ms, long_ms in connection.execute(_CLIPS, (run_id,)):
             clip = Clip(recording_path(data_dir, path), begin_ms + at_ms, heard_ms)

@@ -199,6 +199,35 @@ async def test_the_runs_of_a_session_follow_one_another(tmp_path: Path, out: Pat
     export(tmp_path, out / "talk.wav")
     assert channels(out / "talk.wav")[1] == silence(50) + tone(440, 100) + silence(300) + tone(600, 100)
     assert read(tmp_path).audio == tone(600, 100), "the newest run's item"
+    assert read(tmp_path, run_id="run-0").audio == tone(440, 100)
+    export(tmp_path, out / "first.wav", run_id="run-0")
+    assert channels(out / "first.wav")[1] == silence(50) + tone(440, 100)
+    export(tmp_path, out / "item.wav", run_id="run-0", item_id="item_1")
+    assert channels(out / "item.wav") == [tone(440, 100)]
+
+
+@driven
+async def test_the_hosts_side_of_each_run_is_read_and_an_unknown_run_is_not_found(
+    tmp_path: Path, out: Path
+) -> None:
+    for number, hertz in enumerate((440, 600)):
+        storage = AudioStorage(tmp_path)
+        recorder = await begin(
+            storage,
+            "s1",
+            run_id=f"run-{number}",
+            started_at=f"2025-01-0{number + 1}T00:00:00Z",
+            record="both",
+        )
+        recorder.host_audio(tone(hertz, 100), 100)
+        await recorder.finish("stopped", f"2025-01-0{number + 1}T00:00:01Z", 400)
+        await storage.close()
+    for number, hertz in enumerate((440, 600)):
+        assert read(tmp_path, "", run_id=f"run-{number}").audio == tone(hertz, 100)
+    for ask in (lambda: read(tmp_path, "", run_id="x"), lambda: export(tmp_path, out / "x", run_id="x")):
+        with pytest.raises(OmnirtError) as caught:
+            ask()
+        assert caught.value.kind == "not_found"
 
 
 @driven
