@@ -41,7 +41,7 @@ class ToolApproveResult(Struct, rename="camel", kw_only=True):
     """`tool.approve`: `always` is for this tool until the session ends; `message` tells the model why not."""
 
     decision: Literal["approve", "reject"]
-    always: bool = False
+    always: bool | None = False
     message: str | None = None
 
 

@@ -56,8 +56,10 @@ def _text(part: ContentBlock) -> str:
 def _plain(output: Any) -> Any:
     """What Python code may return, made of what JSON has: data classes, models, dates, sets, …"""
     try:
-        return msgspec.json.decode(msgspec.json.encode(output, enc_hook=_of_model))
-    except (TypeError, ValueError, RecursionError, OverflowError):
+        plain = msgspec.to_builtins(output, enc_hook=_of_model, str_keys=True)
+        json.dumps(plain, allow_nan=False)  # msgspec would make NaN and infinity null
+        return msgspec.json.decode(msgspec.json.encode(plain))
+    except Exception:  # noqa: BLE001 - a model's own code makes JSON of it, and raises what it likes
         name = type(output).__name__
         raise ToolFailedError(f"It returned what is no JSON (of type {name}).", name) from None
 

@@ -78,7 +78,7 @@ class ToolRunner:
     def end_all(self) -> None:
         """End what still runs: a tool may swallow its cancellation and go on for as long as it likes."""
         for use in list(self._open):
-            self._end(use, _ENDED.message, "rejected" if use.asked else "failed", _ENDED)
+            self._end(use, *_ended(use))
 
     async def run(self, request: ToolRequest) -> str:
         """Run one call; never raises but when it is cancelled. Returns what the model is told."""
@@ -102,8 +102,7 @@ class ToolRunner:
             output = _words(request, error)
             return writable(output)
         except asyncio.CancelledError:
-            error, output = _ENDED, _ENDED.message
-            status = "rejected" if use.asked else "failed"
+            output, status, error = _ended(use)
             raise
         finally:
             self._end(use, output, status, error)
@@ -249,6 +248,12 @@ class ToolRunner:
             error=UNSET if error is None else error,
         )
         self._told()
+
+
+def _ended(use: _Use) -> tuple[str, Status, ErrorInfo | None]:
+    """Output, status and error of a use that the end of the session cut off."""
+    # A rejection is no error: PROTOCOL section 5.
+    return (_ENDED.message, "rejected", None) if use.asked else (_ENDED.message, "failed", _ENDED)
 
 
 async def _fitting(request: ToolRequest) -> dict[str, Any]:

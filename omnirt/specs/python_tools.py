@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import re
@@ -93,9 +94,22 @@ class PythonTools:
             raise OmnirtError("overloaded", f"{error}.") from None
         except ExitError as error:
             raise ToolFailedError(f"It raised {error}.", str(error)) from None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _tool_error(error) from None  # the tool's own: nobody called us off
         except Exception as error:  # noqa: BLE001 - whatever the code raises, TimeoutError too
-            name = type(error).__name__
-            raise ToolFailedError(str(error) or f"It raised {name}.", name) from None
+            raise _tool_error(error) from None
+
+
+def _tool_error(error: BaseException) -> ToolFailedError:
+    name = type(error).__name__
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - its text is code of the tool's too
+        said = ""
+    return ToolFailedError(said or f"It raised {name}.", name)
 
 
 def _sdk_tool(found: object, tool: Tool, place: Place) -> FunctionTool:

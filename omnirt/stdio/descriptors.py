@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import sys
 
 _FIRST_PRIVATE_FD = 10
+
+
+class _Lasting(io.TextIOWrapper):
+    """A stream that a tool's `close` leaves open: whoever prints after it would fail."""
+
+    def close(self) -> None:
+        """Write what waits, and stay open."""
+        if not self.buffer.closed:
+            self.flush()
 
 
 def claim() -> tuple[int, int]:
@@ -28,7 +38,7 @@ def claim() -> tuple[int, int]:
     os.dup2(2, 1)
     if sys.stderr is None:  # fd 2 was closed when Python started
         sys.stderr = os.fdopen(2, "w", closefd=False)
-    sys.stdout = sys.stderr
+    sys.stdout = _Lasting(os.fdopen(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
     return private_in, private_out
 
 

@@ -106,6 +106,37 @@ async def call_off() -> None:
     raise asyncio.CancelledError
 
 
+class UnspeakableError(Exception):
+    """Fails to say what it is."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise RuntimeError
+
+
+def unspeakable() -> None:
+    """Raises it."""
+    raise UnspeakableError
+
+
+class Unwritable:
+    """Has a way to become JSON, which fails."""
+
+    def model_dump(self, mode: str) -> object:
+        """Fail."""
+        raise RuntimeError(mode)
+
+
+def unwritable() -> object:
+    """Returns it."""
+    return Unwritable()
+
+
+def no_number() -> list[float]:
+    """Returns what JSON has no word for."""
+    return [1.5, float("nan")]
+
+
 def hang() -> None:
     """Never returns."""
     threading.Event().wait()

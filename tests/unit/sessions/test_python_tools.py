@@ -143,6 +143,10 @@ def test_no_tool_runs_on_the_loop_of_the_session(bench: Bench) -> None:
         ("leave", {}, "failed: It raised SystemExit.", "SystemExit"),
         ("leave_async", {}, "failed: It raised SystemExit.", "SystemExit"),
         ("stop", {}, "failed: It raised StopIteration.", "StopIteration"),
+        ("call_off", {}, "failed: It raised CancelledError.", "CancelledError"),
+        ("unspeakable", {}, "failed: It raised UnspeakableError.", "UnspeakableError"),
+        ("unwritable", {}, "no JSON (of type Unwritable)", "Unwritable"),
+        ("no_number", {}, "no JSON (of type list)", "list"),
         ("odd", {}, "no JSON (of type object)", "object"),
         ("circle", {}, "no JSON (of type list)", "list"),
     ],
@@ -166,11 +170,6 @@ def test_a_key_in_an_error_is_masked(bench: Bench) -> None:
     bench.hire(named("fail"))
     assert "sesame" not in asyncio.run(bench.use("fail", reason="the key sesame was refused"))
     assert "sesame" not in str(bench.end.error)
-
-
-def test_a_tool_that_calls_itself_off_is_told(bench: Bench) -> None:
-    bench.hire(named("call_off"))
-    assert "called off" in asyncio.run(bench.use("call_off"))
 
 
 def test_an_exit_in_a_task_of_a_tool_ends_nothing(bench: Bench) -> None:
