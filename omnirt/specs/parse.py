@@ -18,6 +18,7 @@ from omnirt.specs.problems import Place, convert, unknown_member
 from omnirt.specs.realtime import HINTS, flatten
 from omnirt.specs.realtime_settings import RealtimeSettings
 from omnirt.specs.schemas import check_parameters
+from omnirt.specs.servers import server_problems
 from omnirt.specs.spec import AgentName, AgentSpec
 
 MAX_PROBLEMS: Final = 100
@@ -181,6 +182,7 @@ class _Reader:
     def _server(self, server: parts.AnyServer, place: Place) -> Iterable[OmnirtError]:
         if isinstance(server, parts.StdioServer) and not self._allow_code:
             yield place.at("command").problem(f"A server that is a command {_NO_CODE}")
+        yield from server_problems(server, place)
 
     def _guardrail(self, guardrail: parts.Guardrail | str, place: Place) -> Iterable[OmnirtError]:
         if isinstance(guardrail, str):

@@ -126,8 +126,8 @@ class RealtimeSettings(_Group):
 
     model_name: Name | UnsetType | None = UNSET
     voice: Voice = UNSET
-    modalities: Annotated[list[Modality], Meta(min_length=1)] | UnsetType | None = UNSET
-    output_modalities: Annotated[list[Modality], Meta(min_length=1)] | UnsetType | None = UNSET
+    modalities: Annotated[list[Modality], Meta(min_length=1, max_length=1)] | UnsetType | None = UNSET
+    output_modalities: Annotated[list[Modality], Meta(min_length=1, max_length=1)] | UnsetType | None = UNSET
     speed: Speed = UNSET
     max_output_tokens: Annotated[int, Meta(ge=1)] | Literal["inf"] | UnsetType | None = UNSET
     input_audio_format: Format = UNSET

@@ -53,6 +53,8 @@ def check(settings: object) -> dict[str, Any]:
             "audio/opus",
         ),
         ({"audio": {"output": {"rate": 24000}}}, "$.realtime.audio.output.rate", "Unknown"),
+        ({"modalities": ["audio", "text"]}, "$.realtime.modalities", "length"),
+        ({"output_modalities": ["text", "audio"]}, "$.realtime.output_modalities", "length"),
         ({"modalities": []}, "$.realtime.modalities", "length"),
         ({"modalities": ["video"]}, "$.realtime.modalities[0]", "video"),
         ({"modalities": "audio"}, "$.realtime.modalities", "array"),
