@@ -26,8 +26,9 @@ def problems_of(agent: Agent, library: AgentLibrary) -> Problems:
     """
     found = library.read(agent)
     problems = [*found.reading.problems]
-    if found.reading.spec is not None:
-        nodes, more = survey(found.reading.spec, library, found.place)
+    spec = found.reading.checkable
+    if spec is not None:
+        nodes, more = survey(spec, library, found.place)
         problems += more
         for node in nodes.values():
             problems += _node_problems(node, allow_code=library.allow_code)

@@ -199,13 +199,14 @@ def _told_twice(reading: Reading, path: Path, others: list[Path]) -> Reading:
     if not others:
         return reading
     twice = Place(path="$.name", file=path).problem(f"{others[0].name} has this name too")
-    return Reading(reading.spec, [twice, *reading.problems])
+    return Reading(reading.spec, [twice, *reading.problems], reading.nameless)
 
 
 def _with_templates(reading: Reading, place: Place) -> Reading:
     """The reading with the text of each `instructions_file` in `instructions`."""
-    problems = [] if reading.spec is None else _read_templates(reading.spec, place)
-    return Reading(reading.spec, [*reading.problems, *problems])
+    spec = reading.checkable
+    problems = [] if spec is None else _read_templates(spec, place)
+    return Reading(reading.spec, [*reading.problems, *problems], reading.nameless)
 
 
 def _read_templates(spec: AgentSpec, place: Place) -> Problems:

@@ -31,6 +31,7 @@ _HINTS: Final = {
     "model_name": "belongs into `realtime_settings`",
     "voice": "belongs into `realtime_settings`",
 }
+_NAMELESS: Final = "(nameless)"
 _NO_CODE: Final = "would run code, which this omnirt refuses (--no-code)"
 
 
@@ -40,10 +41,17 @@ class Reading(Struct, frozen=True):
     Args:
         spec: The agent, without the members that have problems; None when not even its name can be read.
         problems: In the order of the document.
+        nameless: The agent under a name of ours, for further checks, when all but its name can be read.
     """
 
     spec: AgentSpec | None
     problems: Problems
+    nameless: AgentSpec | None = None
+
+    @property
+    def checkable(self) -> AgentSpec | None:
+        """What there is to look at."""
+        return self.spec or self.nameless
 
     def checked(self) -> AgentSpec:
         """The agent, when nothing is wrong with it.
@@ -106,10 +114,9 @@ class _Reader:
                 members[name] = made
         if "name" not in given:
             problems.append(_missing("name", place))
-        if "name" not in members:
-            return Reading(None, problems)
-        spec = AgentSpec(**members)
-        return Reading(spec, [*problems, *_agent_problems(spec, place)])
+        spec = AgentSpec(**{"name": _NAMELESS, **members})
+        problems += _agent_problems(spec, place)
+        return Reading(spec, problems) if "name" in members else Reading(None, problems, spec)
 
     def _member(self, name: str, value: object, type_: Any, here: Place) -> tuple[Problems, Any]:
         """The problems of one member and, when it can be used, its value."""
@@ -138,7 +145,7 @@ class _Reader:
     def _members(
         self, values: list[object], place: Place, read: Callable[[object, Place], tuple[Problems, Any]]
     ) -> tuple[Problems, Any]:
-        """The problems of a list and, when every element can be used, the list."""
+        """The problems of a list, and its elements up to the first that can't be used."""
         problems: Problems = []
         made: list[Any] = []
         for index, value in enumerate(values):
@@ -147,7 +154,8 @@ class _Reader:
             found, one = read(value, place.at(index))
             problems += found
             made.append(one)
-        return problems, None if None in made or len(made) < len(values) else made
+        # Those behind it would move up, and their problems be told of the wrong one.
+        return problems, made[: made.index(None)] if None in made else made
 
     def _handoff(self, value: object, place: Place) -> tuple[Problems, Any]:
         if isinstance(value, dict):

@@ -65,6 +65,25 @@ def test_problems_of_every_kind_are_told_together() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        (
+            {"name": 5, "instructions": "{% if %}", "handoffs": ["nobody"], "tools": [HOST_TOOL] * 2},
+            ["$.name", "$.handoffs[0]", "$.instructions", "$.tools[1].name"],
+        ),
+        ({"handoffs": ["nobody"]}, ["$.handoffs[0]", "$.name"]),
+        ({"name": "a", "handoffs": ["nobody", 5, "no one"]}, ["$.handoffs[0]", "$.handoffs[1]"]),
+        (
+            {"name": "a", "handoffs": [{"name": "b", "tools": 3, "instructions": "{{"}]},
+            ["$.handoffs[0].tools", "$.handoffs[0].instructions"],
+        ),
+    ],
+)
+def test_one_of_the_wrong_type_hides_no_other(agent: dict[str, Any], expected: list[str]) -> None:
+    assert sorted(map(str, paths(agent))) == sorted(expected)
+
+
 def test_problems_of_agents_by_name_have_their_file_and_are_told_once(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("name: b\nvoice: ash\ntools: 3\nhandoffs: [c, d]\n")
     (tmp_path / "c.yaml").write_text("name: c\nhandoffs: [d, a]\ninstructions: '{{'\n")
