@@ -60,12 +60,13 @@ def _problems(names: Sequence[str], *, allow_code: bool) -> list[tuple[Agent, Om
         else:
             agents[path] = path.parent
     others = list(dict.fromkeys(folder for folder in agents.values() if folder is not None))
+    # One for each folder, as each remembers the files that it has read.
+    libraries = {
+        folder: AgentLibrary([*([folder] if folder else []), *others], allow_code=allow_code)
+        for folder in agents.values()
+    }
     return [
-        (agent, error)
-        for agent, folder in agents.items()
-        for error in problems_of(
-            agent, AgentLibrary([*([folder] if folder else []), *others], allow_code=allow_code)
-        )
+        (agent, error) for agent, folder in agents.items() for error in problems_of(agent, libraries[folder])
     ]
 
 

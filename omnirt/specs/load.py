@@ -50,7 +50,7 @@ class Found(NamedTuple):
 class _Entry(Struct, frozen=True):
     """One file as it was when it was read last."""
 
-    stamp: tuple[int, int, int]
+    stamp: tuple[int, ...]
     reading: Reading
 
 
@@ -224,7 +224,7 @@ def _read_templates(spec: AgentSpec, place: Place) -> Problems:
 
 
 def _has_templates(reading: Reading) -> bool:
-    return bool(reading.problems) or reading.spec is None or _names_template(reading.spec)
+    return reading.checkable is not None and _names_template(reading.checkable)
 
 
 def _names_template(spec: AgentSpec) -> bool:
@@ -236,9 +236,10 @@ def _name(entry: _Entry) -> str | None:
     return None if entry.reading.spec is None else entry.reading.spec.name
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> tuple[int, ...]:
     try:
         status = path.stat()
     except OSError:
-        return (0, 0, 0)
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+        return ()
+    # The change time tells of new permissions too.
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)

@@ -67,6 +67,22 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
     assert "b.yaml" in error.message
 
 
+def test_a_file_that_fails_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    library = write(tmp_path, bad__yaml="name: [", typo__yaml="name: typo\nvoice: ash\n")
+    for name in ("bad", "typo"):
+        assert library.read(name).reading is library.read(name).reading
+        assert library.read(name).reading.problems
+    write(tmp_path, bad__yaml="name: bad", typo__yaml="name: typo")
+    assert [library.resolve(name).spec.name for name in ("bad", "typo")] == ["bad", "typo"]
+
+
+def test_a_template_that_was_missing_is_found_when_it_comes(tmp_path: Path) -> None:
+    library = write(tmp_path, a__yaml="name: a\ninstructions_file: a.md\n")
+    assert fails(library, "a").facts["path"] == "$.instructions_file"
+    (tmp_path / "a.md").write_text("Hello")
+    assert library.resolve("a").spec.instructions == "Hello"
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     library = write(tmp_path, one__yaml=YAML)
     first = library.resolve("desk").spec
