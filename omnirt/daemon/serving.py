@@ -90,6 +90,7 @@ class Daemon:
         self._watch: asyncio.Task[None] | None = None
         self._all_read = False
         self._working = False
+        self._held = False
         self._warm_up = False
 
     async def run(self) -> int:
@@ -154,6 +155,9 @@ class Daemon:
             self._input.pause()
             self._working = True
             self._queue.relieved(PAUSE_BYTES // 2, self._work_soon)
+        elif self._connection.holding:
+            self._input.pause()
+            self._working = self._held = True
         elif self._connection.busy:
             self._input.pause()
             self._working = True
@@ -170,6 +174,8 @@ class Daemon:
             return
         if self._warm_up:
             self._app.warm_up()
+        if self._held:
+            self._working = self._held = False
         self._read_on()
 
     def _work_soon(self) -> None:

@@ -108,10 +108,23 @@ class Connection(Generic[A]):
     def work(self) -> None:
         """Serves messages that wait, for a slice of time at most, and until too many replies wait."""
         until = self._loop.time() + _SLICE_S
-        while self._backlog and not self.must_pause:
+        while self._backlog and not self.must_pause and not self._must_hold(self._backlog[0]):
             self._serve(self._backlog.popleft())
             if self._loop.time() > until:
                 return
+
+    def _must_hold(self, message: Framed | Held) -> bool:
+        """Whether a message that may end everything has to wait for what came before it."""
+        return (
+            len(self.loader) > 0
+            and isinstance(message, bytes)
+            and (b'"shutdown"' in message or b'"exit"' in message)
+        )
+
+    @property
+    def holding(self) -> bool:
+        """Whether the next message waits for the handlers: `loaded` is called when it need not any more."""
+        return bool(self._backlog) and self._must_hold(self._backlog[0])
 
     def refuse_rest(self) -> None:
         """Answers all that waits, once everything is refused; that takes no time."""

@@ -40,15 +40,20 @@ class Dispatcher(Generic[A]):
     def start(self, ctx: RequestContext[A]) -> Outcome | Coroutine[None, None, Outcome]:
         """What the handler answered at once, a future that will, or a coroutine to be run as a task."""
         request = self._requests.get(ctx.method) or Request(ctx.method, [], None)
-        coroutine = dispatch_request(self._wrapped, ctx, request)
         if ctx.method in self._waits:
-            return _awaited(coroutine, ctx.method)
+            return self._awaited(ctx, request)
+        coroutine = dispatch_request(self._wrapped, ctx, request)
         try:
             coroutine.send(None)
         except StopIteration as done:
             return _outcome(done.value[1], ctx.method)
         coroutine.close()
         raise RuntimeError(f"The handler of {ctx.method} waits, but is no coroutine function")
+
+    async def _awaited(self, ctx: RequestContext[A], request: Request) -> Outcome:
+        # Made here, so that nothing is left unawaited when the task is cancelled before it begins.
+        _, result = await dispatch_request(self._wrapped, ctx, request)
+        return _outcome(result, ctx.method)
 
 
 class _OneArgument(inspect.Signature):
@@ -57,11 +62,6 @@ class _OneArgument(inspect.Signature):
     def bind(self, *args: object, **kwargs: object) -> inspect.BoundArguments:
         """They fit. jsonrpcserver only asks whether they do, and finding out is a third of its dispatch."""
         return cast("inspect.BoundArguments", None)
-
-
-async def _awaited(coroutine: Coroutine[None, None, tuple[object, Any]], method: str) -> Outcome:
-    _, result = await coroutine
-    return _outcome(result, method)
 
 
 def _outcome(result: Any, method: str) -> Outcome:

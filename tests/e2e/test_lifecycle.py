@@ -364,3 +364,15 @@ async def test_children_of_the_shell_that_became_the_daemon_are_spared() -> None
             assert alive(pid)
         finally:
             os.kill(pid, signal.SIGKILL)
+
+
+@driven
+async def test_what_was_sent_before_shutdown_is_answered_though_the_handlers_are_loading() -> None:
+    """A script may pipe all at once: only what really waits for something is refused."""
+    async with Daemon.spawn() as daemon:
+        for number, method in enumerate(("server.stats", "session.list", "rpc.discover", "shutdown"), 1):
+            daemon.send({"jsonrpc": "2.0", "id": number, "method": method})
+        daemon.send({"jsonrpc": "2.0", "method": "exit"})
+        for _ in range(4):
+            assert "result" in await daemon.recv()
+        assert await daemon.wait_exit() == 0

@@ -61,14 +61,16 @@ async def test_silence_for_ten_seconds_is_provider_unreachable(host: Host) -> No
         assert talk.events == []
 
 
-async def test_a_setting_that_the_provider_refuses_later_is_told(host: Host) -> None:
+async def test_a_setting_that_can_change_no_more_is_told_and_the_rest_of_an_update_holds(host: Host) -> None:
     talk = await host.start(script=says("heard"))
     await talk.ask("sendText", text="Hello")
     await talk.ask("wait")
     await talk.ask("update", realtime={"voice": "sage"})
     error = await talk.event("error")
-    assert (error["kind"], error["fatal"]) == ("provider_error", False)
-    assert error["upstream"]["code"] == "cannot_update_voice"
+    assert (error["kind"], error["fatal"]) == ("session_state", False)
+    assert "voice" in error["message"]
+    await talk.ask("sendText", text="Hello")
+    assert [r["status"] for r in (await talk.ask("wait"))["responses"]] == ["completed"]
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 4000])

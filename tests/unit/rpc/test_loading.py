@@ -139,12 +139,13 @@ async def test_what_is_cancelled_while_it_waits_is_answered_at_once_and_never_do
 
 
 @starting
-async def test_a_shutdown_refuses_what_waits_and_is_served_itself(world: Starting) -> None:
+async def test_a_shutdown_waits_for_what_was_sent_before_it(world: Starting) -> None:
     world.send(get(1, "a"), clear(), {"id": 2, "method": "shutdown"})
-    assert world.answers() == [(1, "shutting_down")]
+    assert world.connection.holding
+    assert world.answers() == []
     await world.ready()
-    assert world.answers() == [(2, "ok")]
-    assert world.called == ["clear"]
+    assert world.answers() == [(1, "ok"), (2, "ok")]
+    assert world.called == ["a", "clear", "clear"], "the last is the end's"
 
 
 @starting
