@@ -134,7 +134,7 @@ async def test_the_end_of_the_session_withdraws_the_question(host: Host) -> None
     assert (await host.call("$/cancelRequest"))["params"] == {"id": question["id"]}
     (resolved,), (end,) = talk.of("toolApprovalResolved"), talk.of("toolEnd")
     assert (resolved["decision"], resolved["by"]) == ("reject", "policy")
-    assert (end["status"], end["error"]["kind"]) == ("rejected", "cancelled")
+    assert (end["status"], "error" in end) == ("rejected", False)
     host.respond(question, result={"decision": "approve"})
     assert await host.ask("ping") == {}
 
