@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.calls import ToolCallResult
@@ -140,3 +141,21 @@ async def test_what_runs_at_the_end_ends_once_and_one_by_one() -> None:
     assert all(task.cancelled() for task in running)
     assert [end.status for end in talk.of(ev.RealtimeToolEnd)] == ["failed", "failed"]
     assert [end.error.kind for end in talk.of(ev.RealtimeToolEnd) if end.error] == ["cancelled"] * 2
+
+
+def test_a_schema_that_takes_too_long_fails_the_call_and_the_loop_goes_on() -> None:
+    async def call_host(method: str, params: Struct, timeout_s: float) -> Struct:
+        raise AssertionError("it is not called")
+
+    async def main() -> None:
+        schema = {"type": "object", "properties": {"a": {"pattern": "^(a|aa)+$"}}}
+        slow = replace(request('{"a": "' + "a" * 60 + '!"}'), parameters=schema)
+        using = asyncio.create_task(runner(Talk(), call_host).run(slow))
+        turns = 0
+        while not using.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert "takes too long" in using.result()
+        assert turns > 100, "the loop went on meanwhile"
+
+    asyncio.run(main())
