@@ -92,7 +92,7 @@ async def test_what_it_finds_is_masked_and_says_where_it_comes_from(tmp_path: Pa
     assert found["openai_headers"] == ("configuration file", "X-Auth-Token: ***, X-Tenant: t1")
     assert found["headers"] == ("HEADERS", "Cookie: ***")
     assert "hidden" in found["openai_realtime_deployment"][1]
-    assert document["endpoint"]["url"].startswith("wss://***@compatible.test/v1/realtime?token=***&tenant=t")
+    assert document["endpoint"]["url"].startswith("wss://compatible.test/v1/realtime?token=***&tenant=t")
     assert document["endpoint"]["model"] == "m"
     assert document["endpoint"]["proxy"] == "http://***@127.0.0.1:1"
     states = checks(document)

@@ -94,13 +94,6 @@ async def test_an_interrupt_names_an_item_that_was_heard_while_another_plays(hos
     assert (await talk.ask("interrupt", itemId=second))["heardMs"] == 100
 
 
-async def test_reconnecting_is_refused_and_never_told(host: Host) -> None:
-    params = start_params()
-    params["settings"] = {**params["settings"], "reconnect": {"attempts": 3}}
-    error = await host.refused("session.start", **params)
-    assert (error["kind"], error["path"]) == ("invalid_params", "$.settings.reconnect")
-
-
 async def test_a_compatible_server_that_answers_no_settings_counts_as_connected(host: Host) -> None:
     async with LoopbackServer() as server:
         script = load_script({**says("heard"), "faults": [{"no_session_updated": True}]})
