@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from omnirt.methods import agents, history, server, sessions
+from omnirt.methods import agents, server, sessions
+from omnirt.methods.history import asking
 from omnirt.methods.sessions import in_turn
+from omnirt.storage.archive import Archive
 
 HANDLERS: dict[str, Callable[..., object]] = {
     "shutdown": server.shutdown,
@@ -26,9 +28,9 @@ HANDLERS: dict[str, Callable[..., object]] = {
     "session.stop": in_turn(sessions.stop),
     "agent.list": agents.list_,
     "agent.validate": agents.validate,
-    "history.list": history.list_,
-    "history.get": history.get,
-    "history.delete": history.delete,
-    "audio.read": history.read_audio,
-    "audio.export": history.export_audio,
+    "history.list": asking(Archive.list),
+    "history.get": asking(Archive.get),
+    "history.delete": asking(Archive.delete),
+    "audio.read": asking(Archive.read_audio),
+    "audio.export": asking(Archive.export_audio),
 }

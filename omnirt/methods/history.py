@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from omnirt.methods.app import Context
-from omnirt.protocol import methods as m
+from omnirt.protocol.types import Params, Result
 from omnirt.storage.archive import Archive
 
-
-async def _archive(ctx: Context) -> Archive:
-    """What is stored, with all that the host was told of before it asked."""
-    storage = ctx.app.registry.services.storage
-    await storage.settle()
-    return storage.archive
+P = TypeVar("P", bound=Params)
+R = TypeVar("R", bound=Result)
 
 
-async def list_(ctx: Context, params: m.HistoryListParams) -> m.HistoryListResult:
-    """A page of the stored sessions."""
-    archive = await _archive(ctx)
-    return await archive.list(params)
+def asking(question: Callable[[Archive, P], Awaitable[R]]) -> Callable[[Context, P], Awaitable[R]]:
+    """The handler that puts a question to what is stored."""
 
+    async def handler(ctx: Context, params: P) -> R:
+        storage = ctx.app.registry.services.storage
+        await storage.settle()  # with all that the host was told of before it asked
+        return await question(storage.archive, params)
 
-async def get(ctx: Context, params: m.HistoryGetParams) -> m.HistoryGetResult:
-    """A page of one session."""
-    archive = await _archive(ctx)
-    return await archive.get(params)
-
-
-async def delete(ctx: Context, params: m.HistoryDeleteParams) -> m.HistoryDeleteResult:
-    """Delete a session that is not live."""
-    archive = await _archive(ctx)
-    return await archive.delete(params)
-
-
-async def read_audio(ctx: Context, params: m.AudioReadParams) -> m.AudioReadResult:
-    """A stretch of a recording."""
-    archive = await _archive(ctx)
-    return await archive.read_audio(params)
-
-
-async def export_audio(ctx: Context, params: m.AudioExportParams) -> m.AudioExportResult:
-    """Write an item or a conversation into a file."""
-    archive = await _archive(ctx)
-    return await archive.export_audio(params)
+    return handler

@@ -86,7 +86,7 @@ def _problem(params_type: type[msgspec.Struct], message: str) -> OmnirtError:
     what, path = split_path(message)
     member = path.removeprefix("$.")
     not_yet = params_type.NOT_YET if issubclass(params_type, Params) else {}
-    if member in not_yet and (_UNKNOWN.search(what) or "'both'" in what):
+    if member in not_yet and _UNKNOWN.search(what):
         return OmnirtError(
             "invalid_params", f"`{member}` ({not_yet[member]}) is not supported yet; leave it out.", path=path
         )

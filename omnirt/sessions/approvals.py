@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from omnirt.protocol.calls import ToolApproveParams, ToolApproveResult
 from omnirt.protocol.pending import CallFailed
+from omnirt.sessions.faults import called_off
 from omnirt.sessions.outputs import Run
 from omnirt.specs.tools import ToolRequest
 
@@ -87,8 +88,7 @@ class Approvals:
         except CallFailed as failed:
             return _unanswered(failed)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if called_off():
                 raise
             return Verdict("reject", "policy")
         except Exception as problem:  # noqa: BLE001 - a program's own function; no answer is a no

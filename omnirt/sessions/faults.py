@@ -1,13 +1,20 @@
-"""Faults of our own that end nothing: told by a log id, explained in the log."""
+"""Faults that end nothing: our own, which the log explains, and those of code that is not ours."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 
 from omnirt.errors import OmnirtError
 
 log = logging.getLogger(__name__)
+
+
+def called_off() -> bool:
+    """Whether a `CancelledError` is meant for the task that runs; else what it awaited raised it itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def fault(error: Exception, what: str) -> OmnirtError:

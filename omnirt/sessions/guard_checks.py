@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import anyio
 
 from omnirt.errors import OmnirtError
+from omnirt.sessions.faults import called_off
 from omnirt.sessions.outputs import GuardrailCheck
 from omnirt.specs.guardrails import Check, search_all
 from omnirt.specs.threads import BusyError, describe, in_thread
@@ -122,10 +123,9 @@ class Checker:
         except BusyError as error:
             return Finding(failure=str(error))
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if called_off():
                 raise
-            return Finding(failure="it raised CancelledError")  # its own: nobody called us off
+            return Finding(failure="it raised CancelledError")
         except Exception as error:  # noqa: BLE001 - whatever the code raises
             return Finding(failure=describe(error))
 

@@ -101,7 +101,7 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
 
     take_audio: TakeAudio | None = None
     _calling = ""
-    _called: set[tuple[str, ...]] = set()  # noqa: RUF012 - replaced before it is changed
+    _called: frozenset[tuple[str, ...]] = frozenset()
     """Calls of the response `_calling`: item id, call id, name."""
 
     async def _create_websocket_connection(
@@ -144,11 +144,11 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
         """Whether a call is told for the first time: one that is told twice runs once."""
         response_id, item = str(event.get("response_id") or ""), event["item"]
         if response_id != self._calling or not response_id:
-            self._calling, self._called = response_id, set()
+            self._calling, self._called = response_id, frozenset()
         call = tuple(str(item.get(name) or "") for name in ("id", "call_id", "name"))
         if call in self._called and call[0]:
             return False
-        self._called.add(call)
+        self._called |= {call}
         return True
 
 

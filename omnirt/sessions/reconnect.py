@@ -32,8 +32,6 @@ AHEAD_S = 180.0
 LATEST_S = 15.0
 """And so long before it, or a twentieth, even if there is none."""
 
-_CAUSES: dict[CloseReason, away.Cause] = {"expired": "expired"}
-
 
 class Connection(Protocol):
     """What opens connections: the run."""
@@ -106,7 +104,7 @@ class Reconnector:
                 await self._engine.changed.wait(latest)
             else:
                 await self._noticed.wait(pause)  # not woken by all that is said
-        return _CAUSES.get(self._loss.reason, "connectionLost")
+        return "expired" if self._loss.reason == "expired" else "connectionLost"
 
     async def _go_on(self, cause: away.Cause) -> tuple[CloseReason, ErrorInfo] | None:
         """Connect again; returns how the session ends when that failed."""

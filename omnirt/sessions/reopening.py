@@ -17,7 +17,6 @@ from omnirt.sessions.turns import Ask
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
 
-
 TAKEN_S = 1.0
 """How long it is waited for what the provider says of the talk that it is told."""
 

@@ -177,7 +177,7 @@ class Run:
         async with anyio.create_task_group() as group:
             group.start_soon(InputPump(self.engine, box, self.plan.input_bytes_per_ms).work)
             group.start_soon(self.engine.send_loop)
-            group.start_soon(overdue.watch, self.engine)
+            group.start_soon(overdue.watch, self.engine, overdue.silence_s(self._endpoint))
             group.start_soon(self.engine.checker.work)
             group.start_soon(self._link.drain)
             if self._reconnector is not None:

@@ -18,6 +18,7 @@ from omnirt.protocol.pending import CallFailed
 from omnirt.protocol.types import ErrorInfo
 from omnirt.sessions.approvals import GRACE_S, Approvals, HostCaller, Verdict
 from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.faults import called_off
 from omnirt.sessions.items import parse_arguments
 from omnirt.sessions.reading import is_writable_json, writable
 from omnirt.sessions.tool_outputs import bounded
@@ -149,8 +150,7 @@ class ToolRunner:
         except TimeoutError:
             raise OmnirtError("timed_out", "The tool did not answer.") from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if called_off():
                 raise
             raise OmnirtError("internal", "The tool was called off.") from None
         except Exception as problem:  # noqa: BLE001 - see above

@@ -65,15 +65,6 @@ class Reading(Struct, frozen=True):
         return self.spec
 
 
-def parse_spec(document: object, place: Place | None = None, *, allow_code: bool = True) -> AgentSpec:
-    """The spec in a document.
-
-    Raises:
-        OmnirtError: `agent_invalid` with the path of the first problem.
-    """
-    return read_spec(document, place, allow_code=allow_code).checked()
-
-
 def read_spec(document: object, place: Place | None = None, *, allow_code: bool = True) -> Reading:
     """The spec in a document, or all that is wrong with it.
 

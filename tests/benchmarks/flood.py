@@ -35,17 +35,7 @@ async def flood(open_way: load.Open, chunks: int = CHUNKS, deltas: int = DELTAS)
             way.child.send(way.append(0, number))
         _, in_order = await load.reports(provider, 1)
         between = way.child.cpu_s
-        seen = 0
-        over = asyncio.Event()
-
-        def heard(line: bytes) -> None:
-            nonlocal seen
-            seen += way.delta(line) is not None
-            if seen == deltas:
-                over.set()
-
-        way.child.on_line = heard
-        way.child.send(way.ask(0))
+        over = ways.ask(way, deltas)
         await asyncio.wait_for(over.wait(), LIMIT_S)
         if not in_order:
             raise RuntimeError("audio came out of order")

@@ -79,17 +79,7 @@ async def slow_reader(deltas: int, results: list[Found]) -> None:
     """A flood of audio to a host that reads now and then."""
     pin(LOAD_CORE)
     async with ways.peer(Part(deltas=deltas, interval_s=0)) as (url, _), probed(url, 1, results) as way:
-        seen = 0
-        over = asyncio.Event()
-
-        def heard(line: bytes) -> None:
-            nonlocal seen
-            seen += way.delta(line) is not None
-            if seen == deltas:
-                over.set()
-
-        way.child.on_line = heard
-        way.child.send(way.ask(0))
+        over = ways.ask(way, deltas)
         while not over.is_set():
             way.child.pause()
             await asyncio.sleep(PAUSE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import tempfile
@@ -29,6 +30,22 @@ class Way(Protocol):
 
     def delta(self, line: bytes) -> tuple[int, int] | None:
         """The session, and where the base64 begins, of a line with audio; None of any other line."""
+
+
+def ask(way: Way, deltas: int) -> asyncio.Event:
+    """Ask for a response of the first session; set when so many deltas of audio came."""
+    seen = 0
+    over = asyncio.Event()
+
+    def heard(line: bytes) -> None:
+        nonlocal seen
+        seen += way.delta(line) is not None
+        if seen == deltas:
+            over.set()
+
+    way.child.on_line = heard
+    way.child.send(way.ask(0))
+    return over
 
 
 @asynccontextmanager

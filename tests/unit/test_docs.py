@@ -20,7 +20,6 @@ from omnirt.protocol.types import Event
 from omnirt.providers.config import Configuration, load_config
 from omnirt.settings import OPTIONS
 from omnirt.specs import parts
-from omnirt.specs.parse import parse_spec
 from omnirt.specs.realtime_settings import (
     AudioInput,
     AudioOutput,
@@ -32,6 +31,7 @@ from omnirt.specs.realtime_settings import (
 from omnirt.specs.spec import AgentSpec
 from tests.support import documents
 from tests.support.documents import PAGES, ROOT, Block
+from tests.support.specs import parse_spec
 
 PROTOCOL = ROOT / "docs" / "PROTOCOL.md"
 ROWS = documents.rows(PROTOCOL)

@@ -21,8 +21,8 @@ from omnirt.protocol.events import EVENTS
 from omnirt.protocol.methods import METHODS
 from omnirt.protocol.schema import documents, openrpc, render
 from omnirt.protocol.validation import decode_params
-from omnirt.specs.parse import parse_spec
 from tests.support import samples
+from tests.support.specs import parse_spec
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = ROOT / "schemas"

@@ -11,8 +11,8 @@ from omnirt.sessions.guard_checks import in_words
 from omnirt.sessions.guardrails import Gate
 from omnirt.sessions.reading import content_index, text_id
 from omnirt.specs.guardrails import Guardrails, make_guardrails, search_all
-from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
+from tests.support.specs import parse_spec
 from tests.unit.sessions.helpers import Talk
 
 PRICES = [{"name": "no_prices", "deny": [r"\$\d+"]}]

@@ -15,10 +15,10 @@ from omnirt.sessions.answers import Answer
 from omnirt.sessions.guard_checks import MAX_CALLS, Checker, finding_of
 from omnirt.sessions.outputs import GuardrailCheck
 from omnirt.specs.guardrails import Guardrails, make_guardrails
-from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
 from omnirt.specs.tool_loop import ToolLoop
 from tests.support import guards as guards_of_tests
+from tests.support.specs import parse_spec
 
 WAIT_S = 10.0
 MONEY = "It costs $5."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
+from omnirt.providers.endpoint import resolve
 from omnirt.sessions import overdue
 from omnirt.sessions.losses import loss
 from omnirt.sessions.resume import Seeds, seed_events
 from tests.support import provider_events as pe
+from tests.support.daemon import driven
+from tests.support.talks import Heard, of, omnirt_talk, simulated
 from tests.unit.sessions.helpers import Talk
 
 
@@ -44,17 +47,38 @@ def test_a_call_that_is_told_twice_is_waited_for_once() -> None:
     assert not talk.core.turns.tools
 
 
-def test_a_response_of_which_nothing_more_comes_is_cancelled() -> None:
+@driven
+async def test_a_response_of_which_nothing_more_comes_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "SILENCE_S", 0.4)  # a minute for a host
+    script = {"rules": [{"on": "text", "do": [{"say": "story"}]}]}
+    silent = {**script, "faults": [{"at": {"audio_delta": 2}, "silent": True}]}
+    async with omnirt_talk(tmp_path, settings=simulated(silent)) as session:
+        events = Heard(session.stream_events())
+        await session.send_text("Tell me a story")
+        error = await events.first(of(ev.RealtimeError))
+        assert isinstance(error, ev.RealtimeError)
+        assert (error.kind, error.fatal) == ("provider_error", False)
+        ended = await events.first(of(ev.RealtimeResponseEnd))
+        assert isinstance(ended, ev.RealtimeResponseEnd)
+        assert ended.status == "cancelled"
+        await session.stop(force=True)
+        await events.end()
+
+
+def test_one_that_goes_on_is_not() -> None:
     talk = Talk()
-    talk.feed(pe.created("r1"), pe.audio("r1", "i1", 100))
-    engine = cast("Any", SimpleNamespace(talk=talk.core, heard_at=talk.now))
-    overdue._cancel_silent(engine, talk.now + overdue.SILENCE_S - 1)
+    talk.feed(pe.created("r1"), pe.done("r1"))
+    overdue.cancel_silent(talk.core, talk.now, 60)
     talk.collect()
-    assert "response.cancel" not in talk.sent_types()
-    overdue._cancel_silent(engine, talk.now + overdue.SILENCE_S)
-    talk.collect()
-    assert talk.sent_types().count("response.cancel") == 1
-    assert [error.kind for error in talk.of(ev.RealtimeError)] == ["provider_error"]
+    assert talk.sent == []
+
+
+def test_the_provider_on_this_machine_waits_for_its_services_itself() -> None:
+    local = resolve({"provider": "local", "local": {"service_timeout_s": 300}}, None, {})
+    assert overdue.silence_s(local) == 330
+    assert overdue.silence_s(resolve({"provider": "simulator"}, None, {})) == overdue.SILENCE_S
 
 
 def test_a_long_message_of_an_error_is_cut() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from omnirt.errors import OmnirtError
 from omnirt.specs.guardrails import MAX_PATTERN, SEARCH_S, compile_pattern, make_guardrails, search_all
-from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
+from tests.support.specs import parse_spec
 
 
 def made(**members: Any) -> Any:

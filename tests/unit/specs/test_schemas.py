@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from omnirt.errors import OmnirtError
-from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
 from omnirt.specs.schemas import check_parameters
 from omnirt.specs.tools import check_arguments
+from tests.support.specs import parse_spec
 
 EVIL = "^(a|aa)+$"
 LONG = "a" * 60 + "!"

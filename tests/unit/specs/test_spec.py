@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from omnirt.errors import OmnirtError
-from omnirt.specs.parse import parse_spec
 from omnirt.specs.problems import Place
 from omnirt.specs.spec import AgentSpec, slug_of
+from tests.support.specs import parse_spec
 
 FULL: dict[str, Any] = {
     "name": "concierge",
