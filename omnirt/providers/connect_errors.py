@@ -28,10 +28,13 @@ _AUTH_CODES: Final = frozenset(
         "invalid_authentication",
         "permission_error",
         "unauthorized",
+        "account_deactivated",
         "401",
     }
 )
 _QUOTA_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_OF_ONE_REQUEST: Final = frozenset({"permission_error"})
+"""Among the codes of refused keys: a key that may not do one thing may still do others."""
 _RETRY_CODES: Final = frozenset(
     {
         "rate_limit_exceeded",
@@ -117,6 +120,12 @@ def passes(type_: object, code: object) -> bool:
 
 def _words(*words: object) -> set[str]:
     return {str(word or "").lower() for word in words}
+
+def for_good(type_: object, code: object) -> bool:
+    """Whether nothing works any more after an error with this type and code: no key, or no account."""
+    words = _words(type_, code)
+    return bool(words & (_AUTH_CODES - _OF_ONE_REQUEST | _QUOTA_CODES))
+
 
 
 def _status(status: int, body: bytes, endpoint: Endpoint) -> OmnirtError:

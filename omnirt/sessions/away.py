@@ -61,6 +61,14 @@ def forget_items(talk: Conversation, item_ids: Iterable[str], now: float) -> Non
             talk.emit(ev.RealtimeItemRemoved, now, item_id=item_id)
 
 
+def used_ids(talk: Conversation) -> frozenset[str]:
+    """The ids of items, responses and calls that the host knows."""
+    items = talk.items.all()
+    calls = [item.tool_call_id for item in items if item.tool_call_id]
+    parts = [part.item_id for part in talk.playback.parts()]
+    return frozenset([*(item.item_id for item in items), *calls, *parts, *talk.responses.known_ids()])
+
+
 def told_items(talk: Conversation) -> list[StoredItem]:
     """The items of the talk as the model is to know them: of what is still playing, all that was received."""
     run_id = talk.run.run_id

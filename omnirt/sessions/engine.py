@@ -25,7 +25,7 @@ from omnirt.sessions.inbox import EventsEntry
 from omnirt.sessions.interrupts import interrupt
 from omnirt.sessions.kept import Kept
 from omnirt.sessions.link import Handshake, ProviderLink
-from omnirt.sessions.losses import Loss, loss
+from omnirt.sessions.losses import EXPLAINS_S, Loss, loss, unusable
 from omnirt.sessions.outputs import GuardrailCheck, Interruption, PartHeard, Upward
 from omnirt.sessions.reading import dig, is_shallow
 from omnirt.sessions.signal import Signal
@@ -79,7 +79,7 @@ class Engine:
         """When the provider ends the session, by our clock, as far as it told."""
         self.handshake = Handshake(refused)
         self._refused = refused
-        self._last_error: Mapping[str, Any] = {}
+        self._last_error: tuple[Mapping[str, Any], float] = {}, 0.0
         self.heard_at = 0.0
         """When the provider said something last."""
         self.agent_tools: Callable[[], frozenset[str]] = frozenset
@@ -109,6 +109,9 @@ class Engine:
         if self.kept is not None:
             self.kept.server_event(event)
         self.gate.server_event(event, now)
+        elif event.get("type") == "error" and (end := unusable(self._last_error[0], self._refused)):
+            self._ended("error", end)
+            return
         self.carry_out()
         self.changed.notify()
 
@@ -116,8 +119,12 @@ class Engine:
         """What is said once a connection, and explains its end."""
         if event.get("type") == "error":
             error = event.get("error")
-            self._last_error = error if isinstance(error, Mapping) else {}
-            self.talk.items.seeds.refused(str(self._last_error.get("event_id")))
+            self._last_error = error if isinstance(error, Mapping) else {}, now
+            self.talk.items.seeds.refused(str(self._last_error[0].get("event_id")))
+        elif event.get("type") == "response.done":
+            error = dig(event, "response", "status_details", "error")
+            if isinstance(error, Mapping) or dig(event, "response", "status") == "completed":
+                self._last_error = error if isinstance(error, Mapping) else {}, now
         elif event.get("type") == "session.created":
             expires_at = dig(event, "session", "expires_at")
             left_s = expires_at - time.time() if isinstance(expires_at, int | float) else 0
@@ -179,7 +186,9 @@ class Engine:
         if not self.handshake.done:
             self.handshake.closed(code, reason)
             return
-        lost = loss(code, self.talk.mask(reason), self._last_error, self._refused)
+        error, told_at = self._last_error
+        recent = error if time.monotonic() - told_at < EXPLAINS_S else {}
+        lost = loss(code, self.talk.mask(reason), recent, self._refused)
         if self.on_loss is not None and lost.recoverable:
             self.on_loss(lost)
         else:

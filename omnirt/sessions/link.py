@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -152,15 +152,19 @@ class ProviderLink:
         """Set while inputs may go upstream."""
         return self._model.up
 
-    async def reopen(self, endpoint: Endpoint) -> None:
+    async def reopen(self, endpoint: Endpoint, used: Collection[str]) -> None:
         """Open another connection in place of the lost one, and send the first settings again.
+
+        Args:
+            endpoint: Where to.
+            used: Ids of the talk so far; a provider that uses them again means something else.
 
         Raises:
             OmnirtError: As `open`.
         """
         try:
             async with asyncio.timeout(HANDSHAKE_S + 1):
-                await self._model.reconnect(endpoint.headers, endpoint.url)
+                await self._model.reconnect(endpoint.headers, endpoint.url, used)
         except Exception as error:  # noqa: BLE001 - whatever a connection can raise is explained in one place
             raise explain(error, endpoint) from None
 

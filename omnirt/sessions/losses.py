@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import CloseReason, ErrorInfo
-from omnirt.providers.connect_errors import REFUSING_CODES
+from omnirt.providers.connect_errors import REFUSING_CODES, for_good
 
 _KEY = re.compile(r"(?i)api.?key|auth|credential")
 _QUOTA = re.compile(r"(?i)quota|billing")
 _CONTENT = re.compile(r"(?i)content.?(policy|filter)|moderation|safety")
 _EXPIRED = re.compile(r"(?i)expired|maximum duration")
+
+EXPLAINS_S = 10.0
+"""An error of the provider's is why it closed so soon after it; what comes later has other reasons."""
 
 Refusal = Callable[[Mapping[str, Any]], OmnirtError]
 
@@ -26,13 +29,28 @@ class Loss(NamedTuple):
     recoverable: bool
 
 
+def unusable(error: Mapping[str, Any], refusal: Refusal) -> ErrorInfo | None:
+    """The end that an `error` event is although the connection stays; None where the talk goes on.
+
+    The key was refused, or the account has nothing left: whatever is asked for next is refused as well. An
+    error about one event of ours is only about that, unless the key is what it names.
+    """
+    if not for_good(error.get("type"), error.get("code")):
+        return None
+    problem = refusal(error)
+    if problem.kind != "auth_failed" and error.get("event_id"):
+        return None
+    code = str(error.get("code") or error.get("type"))
+    return ErrorInfo(kind=problem.kind, message=problem.message, code=code)
+
+
 def loss(code: int | None, text: str, last_error: Mapping[str, Any], refusal: Refusal) -> Loss:
     """What a close means.
 
     Args:
         code: Of the close frame; None when there was none.
         text: Its reason, masked.
-        last_error: The last `error` of the provider on this connection; empty without one.
+        last_error: What the provider said was wrong, shortly before; empty without it.
         refusal: Makes of a provider's error the one that a host gets.
     """
     words = f"code {code}" if code is not None else "no close frame"

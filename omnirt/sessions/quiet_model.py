@@ -97,9 +97,11 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
 
     Attributes:
         take_audio: Takes the agent's audio before the stock model reads it; None for the stock way.
+        own_ids: Gives an event the ids that the session has for what is in it.
     """
 
     take_audio: TakeAudio | None = None
+    own_ids: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     _calling = ""
     _called: frozenset[tuple[str, ...]] = frozenset()
     """Calls of the response `_calling`: item id, call id, name."""
@@ -121,6 +123,8 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
 
     async def _handle_ws_event(self, event: dict[str, Any]) -> None:
         kind = event.get("type") if isinstance(event, dict) else None
+        if kind is not None and self.own_ids is not None:
+            event = dict(self.own_ids(event))
         if kind == _AUDIO_DELTA:
             await self._emit_event(RealtimeModelRawServerEvent(data=event))
             await self._emit_event(

@@ -54,7 +54,7 @@ class Reopening:
         """
         endpoint = await self._endpoint()
         self._engine.begin()
-        await self._engine.link.reopen(endpoint)
+        await self._engine.link.reopen(endpoint, away.used_ids(self._engine.talk))
         await self._engine.handshake.finish(endpoint)
 
     async def restore(self, unanswered: list[Ask]) -> bool:

@@ -118,6 +118,10 @@ class ResponseLedger:
         """Whether this response ended already, so that what comes late for it is dropped."""
         return response_id in self._over
 
+    def known_ids(self) -> list[str]:
+        """The ids of those that run, and of those that ended lately."""
+        return [*self.running, *self._over]
+
     def end(self, response_id: str, status: ResponseStatus) -> Response | None:
         """Take a response off the running ones; None when it was not running."""
         response = self.running.pop(response_id, None)

@@ -122,7 +122,7 @@ class Seeds:
     def sent(self, events: Iterable[Mapping[str, Any]]) -> None:
         """These went upstream."""
         self._waiting = deque(event["item"] for event in events)
-        self._ids.update(item["id"] for item in self._waiting)
+        self._ids = {item["id"] for item in self._waiting}  # what another connection called them is over
         self.lost = 0
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
@@ -35,6 +35,7 @@ from agents.tracing.provider import DefaultTraceProvider
 from websockets.exceptions import ConnectionClosed
 
 from omnirt.sessions import quiet_model as stock
+from omnirt.sessions.ids import CallIds, ConnectionIds
 from omnirt.sessions.reading import writable
 from omnirt.specs.build import sdk_settings
 
@@ -97,7 +98,8 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._listeners: list[RealtimeModelListener] = []
-        self._calls = _CallIds()
+        self._calls = CallIds()
+        self._ids = ConnectionIds()
         self._options: RealtimeModelConfig = {}
         self.up = asyncio.Event()
         """Set while inputs may go upstream: not before the model knows the talk so far."""
@@ -114,9 +116,14 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
             }
         )
         inner.add_listener(self)
-        if isinstance(inner, stock.QuietModel) and not self._watcher.raw:
-            inner.take_audio = self._watcher.on_audio
+        if isinstance(inner, stock.QuietModel):
+            inner.own_ids = self._ids.event
+            if not self._watcher.raw:
+                inner.take_audio = self._take_audio if self._ids.differ else self._watcher.on_audio
         return inner
+
+    def _take_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
+        self._watcher.on_audio(self._ids.ours(response_id), self._ids.ours(item_id), content_index, data)
 
     async def connect(self, options: RealtimeModelConfig) -> None:
         """Open the socket and send the settings; does not wait for the provider's answer."""
@@ -127,8 +134,14 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         if socket is not None:
             socket.close_timeout = stock.CLOSE_TIMEOUT_S
 
-    async def reconnect(self, headers: Mapping[str, str], url: str) -> None:
-        """Open another socket in place of the lost one; the SDK's session goes on as it was."""
+    async def reconnect(self, headers: Mapping[str, str], url: str, used: Collection[str]) -> None:
+        """Open another socket in place of the lost one; the SDK's session goes on as it was.
+
+        Args:
+            headers, url: Of the endpoint.
+            used: Ids of the talk so far: the next connection may use them for something else.
+        """
+        self._ids.next_connection(used)
         old, self._inner = self._inner, self._make()
         old.remove_listener(self)
         await _drop(old)
@@ -175,9 +188,9 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         """What the SDK's session sends; the follow-up response of a tool is asked for by our own turns."""
         if isinstance(event, RealtimeModelSendToolOutput):
             call_id = self._calls.original(event.tool_call.call_id)
-            call = dataclasses.replace(event.tool_call, call_id=call_id)
             await self.up.wait()
             self._watcher.on_tool_output(call_id, event.output)
+            call = dataclasses.replace(event.tool_call, call_id=self._ids.theirs(call_id))
             await self._send(dataclasses.replace(event, tool_call=call, start_response=False))
             self._watcher.on_tool_told(call_id, event.start_response)
             return
@@ -206,6 +219,10 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
 
     async def send_client_event(self, event: Mapping[str, Any]) -> None:
         """Send an event of ours past the SDK's types, and past its gate, which one lost answer can block."""
+        told = self._ids.upward(event)
+        if told is None:
+            return
+        event = told
         socket = getattr(self._inner, "_websocket", None)
         if socket is not None:
             try:
@@ -253,29 +270,6 @@ async def _drop(model: OpenAIRealtimeWebSocketModel) -> None:
             await model.close()
     except Exception as error:  # noqa: BLE001 - it is gone in any case
         log.debug("closing a lost connection: %s", type(error).__name__)
-
-
-class _CallIds:
-    """Ids of tool calls, made unique: the SDK ends the session when one comes again, or is empty.
-
-    Some compatible servers count the calls of each response anew.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[str, str] = {}
-
-    def unique(self, call_id: str) -> str:
-        """An id that no call had before, the provider's own if it can be."""
-        name, count = call_id or "call", 1
-        while name in self._seen:
-            count += 1
-            name = f"{call_id or 'call'}_{count}"
-        self._seen[name] = call_id
-        return name
-
-    def original(self, unique: str) -> str:
-        """The provider's own id of a call."""
-        return self._seen.get(unique, unique)
 
 
 def silence_tracing() -> None:
