@@ -1,23 +1,29 @@
-"""`omnirt schema`: prints, writes or checks the schemas, which are made from the protocol's tables."""
+"""`omnirt schema`: prints, writes or checks the schemas and types made from the protocol's tables."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from omnirt.protocol.schema import documents, render, struct_document
-from omnirt.protocol.schema_parts import Schema
+from omnirt.protocol.typescript import typescript
 from omnirt.providers.config import Configuration
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.specs import AgentSpec
+from omnirt.specs.realtime_settings import RealtimeSettings
+
+_TYPES = "omnirt.d.ts"
 
 
 def run(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code: 1 when the files of `--check` are stale."""
-    files = {name: render(document) for name, document in _documents().items()}
-    args = _parser(files).parse_args(argv)
+    files = _files()
+    by_name = {"typescript" if name == _TYPES else name.removesuffix(".json"): name for name in files}
+    args = _parser(by_name).parse_args(argv)
     try:
         if args.write is not None:
             return _write(args.write, files)
@@ -26,13 +32,13 @@ def run(argv: Sequence[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"omnirt schema: {error.filename or args.write or args.check}: {error.strerror}.\n")
         return 2
-    sys.stdout.write(files[f"{args.name}.json"])
+    sys.stdout.write(files[by_name[args.name]])
     return 0
 
 
-def _documents() -> dict[str, Schema]:
-    """Those of the wire, and what stands in the open members `agent` and `settings`."""
-    return {
+def _files() -> dict[str, str]:
+    """Those of the wire, what stands in the open members `agent` and `settings`, and the types of it all."""
+    schemas = {
         **documents(),
         "agent.json": struct_document("agent", "An agent, in a file or inline", AgentSpec),
         "settings.json": struct_document(
@@ -40,16 +46,22 @@ def _documents() -> dict[str, Schema]:
         ),
         "config.json": struct_document("config", "The configuration file", Configuration),
     }
+    inside: dict[str, type[Struct]] = {
+        "agent": AgentSpec,
+        "settings": ConnectionSettings,
+        "realtime": RealtimeSettings,
+    }
+    return {**{name: render(schema) for name, schema in schemas.items()}, _TYPES: typescript(inside)}
 
 
-def _parser(files: Mapping[str, str]) -> argparse.ArgumentParser:
-    names = [name.removesuffix(".json") for name in files]
+def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="omnirt schema",
         description="Prints one schema of the wire protocol, or writes or checks a folder of all of them.",
+        epilog="`omnirt schema typescript > omnirt.d.ts` gives a host in TypeScript its types.",
     )
     parser.add_argument(
-        "name", nargs="?", choices=names, default="openrpc", help="which one (default: openrpc)"
+        "name", nargs="?", choices=list(names), default="openrpc", help="which one (default: openrpc)"
     )
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--write", metavar="DIR", type=Path, help="write all of them into DIR")
@@ -81,5 +93,6 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def _others(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """JSON files in the folder that no table makes: left over from a name that is gone."""
-    return sorted(path.name for path in folder.glob("*.json") if path.name not in files)
+    """Files in the folder that no table makes: left over from a name that is gone."""
+    made = [*folder.glob("*.json"), *folder.glob("*.d.ts")]
+    return sorted(path.name for path in made if path.name not in files)
