@@ -118,14 +118,14 @@ def passes(type_: object, code: object) -> bool:
     return bool(words & _RETRY_CODES) and not words & _QUOTA_CODES
 
 
-def _words(*words: object) -> set[str]:
-    return {str(word or "").lower() for word in words}
-
 def for_good(type_: object, code: object) -> bool:
     """Whether nothing works any more after an error with this type and code: no key, or no account."""
     words = _words(type_, code)
     return bool(words & (_AUTH_CODES - _OF_ONE_REQUEST | _QUOTA_CODES))
 
+
+def _words(*words: object) -> set[str]:
+    return {str(word or "").lower() for word in words}
 
 
 def _status(status: int, body: bytes, endpoint: Endpoint) -> OmnirtError:
@@ -197,7 +197,13 @@ def _unknown(error: BaseException) -> OmnirtError:
     """Without its text, in the log too: what an unknown exception says is unknown."""
     log_id = os.urandom(4).hex()
     where = "".join(traceback.format_tb(error.__traceback__))
-    log.error("a connection could not be opened: %s (logId %s)\n%s", type(error).__name__, log_id, where)
+    log.error(
+        "a connection could not be opened: %s (logId %s)\n%s",
+        type(error).__name__,
+        log_id,
+        where,
+        extra={"log_id": log_id},
+    )
     message = f"The connection could not be opened ({type(error).__name__}); the log tells where ({log_id})."
     return OmnirtError("internal", message, logId=log_id)
 

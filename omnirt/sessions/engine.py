@@ -106,12 +106,12 @@ class Engine:
         self._note(event, now)
         if not self.handshake.done:
             self.handshake.server_event(event)
-        if self.kept is not None:
-            self.kept.server_event(event)
-        self.gate.server_event(event, now)
         elif event.get("type") == "error" and (end := unusable(self._last_error[0], self._refused)):
             self._ended("error", end)
             return
+        if self.kept is not None:
+            self.kept.server_event(event)
+        self.gate.server_event(event, now)
         self.carry_out()
         self.changed.notify()
 
