@@ -132,6 +132,7 @@ class Engine:
 
     def begin(self) -> None:
         """Another connection is about to be opened."""
+        self._last_error = {}, 0.0
         self.handshake = Handshake(self._refused)
         self.spoke = False
         self.expires_at = None
