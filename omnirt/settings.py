@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 Framing = Literal["auto", "lines", "headers"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+TapeAudio = Literal["files", "inline", "none"]
 
 MIN_MESSAGE_BYTES = 1
 MAX_MESSAGE_BYTES = 1024 * 1024 * 1024
@@ -30,6 +31,8 @@ class ServeSettings:
     max_message_bytes: int = 16 * 1024 * 1024
     drain_timeout: float = 120.0
     no_code: bool = False
+    tape: Path | None = None
+    tape_audio: TapeAudio = "files"
 
 
 class Option(NamedTuple):
@@ -112,10 +115,6 @@ def _switch(text: str) -> bool:
     return lowered in ("1", "true", "yes", "on")
 
 
-def _not_yet(text: str) -> NoReturn:
-    raise argparse.ArgumentTypeError(f"writing a tape of the wire to {text} is not supported yet")
-
-
 OPTIONS: dict[str, Option] = {
     "framing": Option(_one_of(Framing), "auto|lines|headers", "how messages are framed (default: auto)"),
     "data_dir": Option(Path, "DIR", "where conversations are stored"),
@@ -128,5 +127,8 @@ OPTIONS: dict[str, Option] = {
     "drain_timeout": Option(
         _seconds, "S", "how long requests may run on after the end of stdin (default: 120)"
     ),
-    "tape": Option(_not_yet, "FILE", argparse.SUPPRESS),
+    "tape": Option(Path, "FILE", "record all messages, without secrets, into this file"),
+    "tape_audio": Option(
+        _one_of(TapeAudio), "files|inline|none", "where audio of the tape goes (default: FILE.audio beside it)"
+    ),
 }

@@ -12,13 +12,16 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from omnirt import logs
 from omnirt.daemon.family import children, kill_children
 from omnirt.daemon.serving import Daemon
 from omnirt.settings import ServeSettings, parse_serve
 from omnirt.stdio import claim
+
+if TYPE_CHECKING:
+    from omnirt.daemon.taping import Taping
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _GONE_AFTER_SIGNAL_S = 4.9
@@ -57,9 +60,25 @@ def _is_config(path: Path) -> bool:
 
 
 async def _serve(settings: ServeSettings, fd_in: int, fd_out: int, inherited: set[int]) -> int:
-    daemon = Daemon(settings, fd_in, fd_out)
+    tape = None
+    if settings.tape is not None:
+        try:
+            tape = _open_tape(settings, settings.tape)
+        except OSError as error:
+            sys.stderr.write(f"omnirt serve: the tape cannot be opened ({error.strerror}).\n")
+            return 2
+    daemon = Daemon(settings, fd_in, fd_out, tape)
     _Signals(asyncio.get_running_loop(), daemon, inherited)
     return await daemon.run()
+
+
+def _open_tape(settings: ServeSettings, path: Path) -> Taping:
+    from omnirt.daemon.taping import Taping  # with --tape only, as what follows takes a while
+    from omnirt.providers.redaction import environment_secrets
+
+    secrets = environment_secrets(os.environ)
+    limit = settings.max_message_bytes
+    return Taping(path, settings.tape_audio, secrets, framing=settings.framing, max_message_bytes=limit)
 
 
 class _Signals:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from omnirt import __version__
 from omnirt.methods.app import App
@@ -30,6 +30,9 @@ from omnirt.rpc.lifecycle import Lifecycle
 from omnirt.rpc.requests import Flights
 from omnirt.settings import ServeSettings
 from omnirt.stdio import Input, Output
+
+if TYPE_CHECKING:
+    from omnirt.daemon.taping import Taping
 
 MAX_SESSIONS = 256
 """Live sessions of one daemon: 50 take a fifth of one core, and files and sockets run out around here."""
@@ -59,10 +62,12 @@ class Daemon:
     Args:
         settings: How it runs.
         fd_in, fd_out: Its own; both are closed by the end of `run`.
+        tape: Where the wire is recorded; closed by the end of `run`.
     """
 
-    def __init__(self, settings: ServeSettings, fd_in: int, fd_out: int) -> None:
+    def __init__(self, settings: ServeSettings, fd_in: int, fd_out: int, tape: Taping | None = None) -> None:
         self._settings = settings
+        self._tape = tape
         self._loop = asyncio.get_running_loop()
         self._queue = OutputQueue(DEFAULT_LIMIT_BYTES, overrun=lambda: self.end("overrun"))
         self._lifecycle = Lifecycle(_offer(settings), self)
@@ -82,8 +87,10 @@ class Daemon:
             max_message_bytes=settings.max_message_bytes,
         )
         self._input = Input(fd_in, self._received)
-        self._output = Output(fd_out, self._queue)
+        self._output = Output(fd_out, self._queue if tape is None else tape.source(self._queue))
         self._queue.wake = self._output.wake
+        if tape is not None:
+            tape.failed = lambda message: self._queue.log_message("warning", message)
         self._cause: Cause | None = None
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -105,6 +112,8 @@ class Daemon:
                 self._watch.cancel()
             self._input.close()
             self._output.close()
+            if self._tape is not None:
+                self._tape.close()
 
     def end(self, cause: Cause) -> None:
         """Ends the daemon. Every cause but the end of stdin and the host's death puts an end to draining."""
@@ -134,6 +143,8 @@ class Daemon:
 
     def _received(self, data: bytes) -> None:
         self._all_read = not data
+        if self._tape is not None:
+            self._tape.received(data)
         if self._output.gone and self._both_gone():
             return
         self._connection.receive(data)
@@ -172,8 +183,11 @@ class Daemon:
         if self._ending.is_set():
             self._connection.refuse_rest()
             return
-        if self._warm_up:
-            self._app.warm_up()
+        if self._warm_up and self._connection.loader.failure is None:
+            try:
+                self._app.warm_up()
+            except Exception as error:  # noqa: BLE001 - told to the first request that needs it
+                _log.debug("the voice SDK is not loaded ahead: %s", type(error).__name__)
         if self._held:
             self._working = self._held = False
         self._read_on()
