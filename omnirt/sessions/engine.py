@@ -136,7 +136,6 @@ class Engine:
         self.handshake = Handshake(self._refused)
         self.spoke = False
         self.expires_at = None
-        self._last_error = {}
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
