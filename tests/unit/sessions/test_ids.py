@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
+
 from omnirt.protocol import events as ev
 from omnirt.sessions.ids import CallIds, ConnectionIds
 from tests.support import provider_events as pe
@@ -95,7 +97,11 @@ async def test_a_host_sees_each_id_once_though_the_server_counts_anew(tmp_path: 
         async with omnirt_talk(tmp_path, agent=agent, settings=settings, call_host=answer) as session:
             events: Heard[Any] = Heard(session.stream_events())
             for connection in (1, 2):
-                await session.send_text("Look it up")
+                await session.send_text(f"Look it up, {connection}")
+                asked = await provider.expect("conversation.item.create")
+                while asked["item"].get("role") != "user" or asked["item"].get("id"):
+                    asked = await provider.expect("conversation.item.create")
+                await provider.send(pe.item_added({**asked["item"], "id": "i0"}))
                 await provider.expect("response.create")
                 await provider.send(pe.created("r1"), pe.audio("r1", "i1", 100))
                 await provider.send(pe.function_call("r1", "c1", "look_up"), pe.done("r1"))
@@ -103,6 +109,7 @@ async def test_a_host_sees_each_id_once_though_the_server_counts_anew(tmp_path: 
                 while output["item"]["type"] != "function_call_output":
                     output = await provider.expect("conversation.item.create")
                 assert output["item"]["call_id"] == "c1"
+                await provider.send(pe.item_added({**output["item"], "id": "i3"}))
                 await provider.expect("response.create")
                 await provider.send(pe.created("r2"), pe.done("r2"))
                 await events.count(of(ev.RealtimeResponseEnd), 2 * connection)
@@ -117,8 +124,8 @@ async def test_a_host_sees_each_id_once_though_the_server_counts_anew(tmp_path: 
     assert tools == ["c1", "c1_2"]
     added = [event.item for event in events.events if isinstance(event, ev.RealtimeItemAdded)]
     assert [(item.item_id, item.tool_call_id) for item in added] == [
-        ("item_c1_r1", "c1"),
-        ("item_c1_r1_2", "c1_2"),
+        *(("i0", UNSET), ("item_c1_r1", "c1"), ("i3", "c1")),
+        *(("i0_2", UNSET), ("item_c1_r1_2", "c1_2"), ("i3_2", "c1_2")),
     ]
     audio = {event.item_id for event in events.events if isinstance(event, ev.RealtimeAudio)}
     assert audio == {"i1", "i1_2"}
