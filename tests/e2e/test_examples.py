@@ -80,6 +80,21 @@ async def test_the_weather_is_asked_of_the_host_with_arguments_that_fit(host: Ho
     assert len(host.calls) == 1
 
 
+async def test_the_editor_is_asked_for_what_is_open_and_its_user_before_it_is_changed(host: Host) -> None:
+    def answer(call: Message) -> Message:
+        if call["method"] == "tool.approve":
+            return {"result": {"decision": "reject"}}
+        return {"result": {"output": {"text": "print(1)"}}}
+
+    host.answer = answer
+    talk = await host.start(agent="editor", script=calls("read_buffer"))
+    assert await asked(talk) == 'Told: {"text": "print(1)"}'
+    talk = await host.start(agent="editor", script=calls("insert_text", text="x"))
+    await asked(talk)
+    assert (await talk.event("toolEnd"))["status"] == "rejected"
+    assert [call["method"] for call in host.calls] == ["tool.call", "tool.approve"]
+
+
 async def test_rooms_are_known_to_python(host: Host) -> None:
     talk = await host.start(agent="rooms", script=calls("free_rooms", beds=2))
     assert await asked(talk) == 'Told: ["201", "204"]'

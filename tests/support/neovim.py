@@ -1,0 +1,99 @@
+"""A real Neovim, driven over its msgpack-RPC as a user would drive it by keys."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.support.programs import find_program
+
+WAIT_S = 30.0
+"""For a busy machine; only ever used up by a failure."""
+
+WAIT_UNTIL = """
+local condition = assert(loadstring('return ' .. ...))
+return vim.wait(select(2, ...), condition, 20)
+"""
+
+
+class Neovim:
+    """One editor without a screen."""
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+        self.process = process
+        self._channel = channel
+        self._count = 0
+
+    @classmethod
+    @contextmanager
+    def spawn(cls, plugin: Path, args: Sequence[str] = ()) -> Iterator[Neovim]:
+        """Start one with a plugin and nothing of the user's; killed at the end of the block, whatever happened."""
+        command = [find_program("nvim"), "--clean", "--headless", "--embed", "--cmd", f"set rtp^={plugin}", *args]
+        ours, its = socket.socketpair()
+        ours.settimeout(WAIT_S)
+        with ours, its, subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL) as process:
+            its.close()
+            try:
+                yield cls(process, ours)
+            finally:
+                process.kill()
+
+    def lua(self, code: str, *args: object) -> Any:
+        """Run Lua, with `...` as its arguments, and give what it returns."""
+        return self._call("nvim_exec_lua", code, args)
+
+    def command(self, text: str) -> None:
+        """Run an Ex command, as typed behind a colon."""
+        self._call("nvim_command", text)
+
+    def until(self, condition: str) -> None:
+        """Wait until a Lua expression is true; the editor works on meanwhile."""
+        if not self.lua(WAIT_UNTIL, condition, int(WAIT_S * 800)):
+            raise AssertionError(f"never true: {condition}; shown: {self.lines()}; {self.messages()}")
+
+    def lines(self, buffer: int | None = None) -> list[str]:
+        """The lines of a buffer; without one those of the newest transcript."""
+        code = "return vim.api.nvim_buf_get_lines(... or Transcript(), 0, -1, false)"
+        found: list[str] = self.lua(code, *([] if buffer is None else [buffer]))
+        return found
+
+    def messages(self) -> str:
+        """What was told to the user so far."""
+        return str(self._call("nvim_exec", "messages", True))
+
+    def quit(self) -> int:
+        """Leave the editor as a user does, and give its exit code."""
+        self._send("nvim_command", "qall!")
+        return self.process.wait(WAIT_S)
+
+    def kill(self) -> None:
+        """Kill it as the system does."""
+        os.kill(self.process.pid, signal.SIGKILL)
+
+    def _call(self, method: str, *params: object) -> Any:
+        self._send(method, *params)
+        received = b""
+        while True:
+            data = self._channel.recv(65536)
+            if not data:
+                raise EOFError(f"Neovim ended during {method}")
+            received += data
+            try:
+                _, number, error, result = msgspec.msgpack.decode(received)
+            except msgspec.DecodeError:
+                continue  # not all of it is there
+            assert number == self._count
+            assert error is None, error[1]
+            return result
+
+    def _send(self, method: str, *params: object) -> None:
+        self._count += 1
+        self._channel.sendall(msgspec.msgpack.encode([0, self._count, method, params]))
