@@ -11,7 +11,7 @@ COVERAGE_FLOOR := 90
 JS := tests/hosts/js
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check lint schemas bench fuzz kills soak build clean
+.PHONY: help setup demo test quick check lint schemas bench fuzz kills soak build package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,8 +89,11 @@ schemas: $(VENV)/.dev ## Write schemas/ from the tables in omnirt/protocol
 bench: $(VENV)/.dev ## Measure costs and latencies beside their floors, into docs/BENCHMARKS.md (BENCH=latency to choose)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
-build: $(VENV)/.dev ## Build the wheel into dist/
-	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
+	@rm -rf dist && $(BIN)/python -m build . >/dev/null && ls dist
+
+package: build ## Install what was built into fresh environments, one for each Python that is here, and run it
+	@$(BIN)/pytest -m package -n 3 --dist loadgroup tests/packaging $(TEST_ARGS)
 
 clean: ## Remove everything that was made here, the environment too
 	rm -rf $(VENV) build dist demo-data .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
