@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("omnirt.demo.command", "a voice conversation with the daemon, offline"),
     "check": ("omnirt.check_command", "tells what is wrong with agents in files"),
     "simulate": ("omnirt.loopback.command", "the simulated provider, for any realtime client"),
+    "replay": ("omnirt.replay.command", "plays the daemon of a tape to a host, to test the host"),
     "history": ("omnirt.history.command", "lists, shows, exports and deletes stored conversations"),
     "storage": ("omnirt.history.storage_command", "finds and repairs what a crash left in the storage"),
     "doctor": ("omnirt.doctor.command", "finds out what keeps a session from working"),

@@ -1,0 +1,291 @@
+"""The daemon of a tape: what it says next, and what it waits for. Sans-IO: time is an argument."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import get_args
+
+from omnirt import __version__
+from omnirt.protocol.calls import CALLS
+from omnirt.protocol.events import EVENTS
+from omnirt.protocol.methods import METHODS
+from omnirt.protocol.types import PROTOCOL_VERSION, ProviderName
+from omnirt.replay.matching import (
+    FREE,
+    Matcher,
+    Translation,
+    is_chunk,
+    method_of,
+    params_of,
+    stream_of,
+)
+from omnirt.tapes.lines import DaemonLine, HostLine, Stall, Tape
+from omnirt.tapes.patterns import Json, TapeError, fill, literal, mismatch
+
+
+class Divergence(Exception):
+    """The host did something else than on the tape.
+
+    Attributes:
+        line: The line that it should have been, if any.
+        got: What it sent, if anything.
+    """
+
+    def __init__(self, message: str, line: HostLine | None = None, got: Json = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.got = got
+
+
+@dataclass(frozen=True)
+class Later:
+    """Nothing to do before: the time of the next message, or None when it is the host's turn."""
+
+    at: float | None
+
+
+class Player:
+    """Plays one tape once.
+
+    Args:
+        tape: Is not changed.
+        speed: By how much its pauses are shorter; 0 for none at all.
+        ignore_audio: Whether audio of the host may be any, in as many pieces as it likes.
+
+    Raises:
+        TapeError: A line of the daemon's leaves something open.
+    """
+
+    def __init__(self, tape: Tape, *, speed: float = 1.0, ignore_audio: bool = False) -> None:
+        self._tape = tape
+        self._speed = speed
+        self._ignore_audio = ignore_audio
+        self._translation = Translation()
+        self._matcher = Matcher(tape.folder, self._translation, ignore_audio=ignore_audio)
+        self._lines = self._played(tape)
+        self._place = 0
+        self._open: list[HostLine] = [line for line in self._lines if isinstance(line, HostLine)]
+        self._came: dict[int, float] = {}
+        self._dropped: Counter[str] = Counter()
+        self._out: list[Json] = []
+        self._done_at = 0.0
+        self._last_ms = 0
+        self.over = False
+        """Whether the host is gone, or said that it goes."""
+        self._greeted = any(method_of(line.message) == "initialize" for line in self._open)
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything was said, by both."""
+        return self._place == len(self._lines) and not self._out and self.over
+
+    @property
+    def awaited(self) -> HostLine | None:
+        """What the host has to say before the tape goes on; None when it is the daemon's turn, or the end."""
+        line = self._lines[self._place] if self._place < len(self._lines) else None
+        return line if isinstance(line, HostLine) and line.number not in self._came else None
+
+    def start(self, now: float) -> None:
+        """The clock begins here."""
+        self._done_at = now
+
+    def received(self, message: Json, now: float) -> None:
+        """A message of the host's.
+
+        Raises:
+            Divergence: It is not the one that was to come.
+        """
+        if method_of(message) in FREE or (not self._greeted and method_of(message) == "initialize"):
+            self._answer(message)
+            return
+        problems: list[tuple[HostLine, str]] = []
+        for line in self._candidates():
+            if line.raw is not None or line.broken or line.ends:
+                continue
+            problem = self._matcher.take(line, message)
+            if problem is None:
+                self._matched(line, message, now)
+                return
+            problems.append((line, problem))
+        if not self._let_pass(message):
+            self._diverge(message, problems)
+
+    def unreadable(self, data: bytes, kind: str, now: float) -> None:
+        """Something that is no message: its bytes, or the kind of error that its framing is.
+
+        Raises:
+            Divergence: There was none on the tape.
+        """
+        for line in self._candidates():
+            if (line.broken and line.broken == kind) or (line.raw is not None and _alike(line.raw, data)):
+                self._open.remove(line)
+                self._came[line.number] = now
+                return
+        raise Divergence(
+            "the host sent something that is no message", self._next_open(), data.decode("utf-8", "replace")
+        )
+
+    def ended(self, now: float) -> None:
+        """The host will send nothing more.
+
+        Raises:
+            Divergence: It had more to say.
+        """
+        missing = next((line for line in self._open if not line.ends), None)
+        if missing is not None:
+            raise Divergence("the host ended without sending this", missing)
+        for line in self._open:
+            self._came[line.number] = now
+        self._open.clear()
+        self.over = True
+
+    def due(self, now: float) -> Json | Later:
+        """The next message of the daemon's, or how long to wait for it."""
+        while not self._out and self._place < len(self._lines):
+            line = self._lines[self._place]
+            pause = max(0, line.at_ms - self._last_ms) / 1000 / self._speed if self._speed else 0.0
+            if isinstance(line, HostLine):
+                if line.number not in self._came:
+                    return Later(None)
+                self._done_at = max(self._done_at, self._came[line.number])
+            else:
+                if now < self._done_at + pause:
+                    return Later(self._done_at + pause)
+                self._done_at += pause
+                self._out += self._said(line)
+            self._last_ms = line.at_ms
+            self._place += 1
+        return self._out.pop(0) if self._out else Later(None)
+
+    def _played(self, tape: Tape) -> list[HostLine | DaemonLine]:
+        """The lines without what is not played: stalls, and what the host may send at any time."""
+        played: list[HostLine | DaemonLine] = []
+        free: Counter[str] = Counter()
+        for line in tape.lines:
+            if isinstance(line, Stall):
+                raise TapeError(f"line {line.number}: a stall is for playing the host, not the daemon")
+            message = line.message if isinstance(line, HostLine) else line.patterns[0]
+            if isinstance(line, HostLine) and method_of(message) in FREE:
+                if isinstance(message, dict) and "id" in message:
+                    free[json.dumps(message["id"])] += 1
+                continue
+            if isinstance(line, DaemonLine) and isinstance(message, dict) and "method" not in message:
+                key = json.dumps(message.get("id"))
+                if free[key] and message.get("result") == {}:
+                    free[key] -= 1
+                    continue
+            played.append(line)
+        return played
+
+    def _candidates(self) -> list[HostLine]:
+        """The first line of each stream that is still to come."""
+        first: dict[str, HostLine] = {}
+        for line in self._open:
+            first.setdefault(stream_of(line), line)
+        return list(first.values())
+
+    def _next_open(self) -> HostLine | None:
+        return self._open[0] if self._open else None
+
+    def _matched(self, line: HostLine, message: Json, now: float) -> None:
+        self._came[line.number] = now
+        self._open.remove(line)
+        if method_of(message) == "exit":
+            self.ended(now)
+        if self._ignore_audio and is_chunk(message):
+            self._pour(line, now)
+
+    def _pour(self, line: HostLine, now: float) -> None:
+        """Audio that may be any came: the pieces that follow on the tape came with it."""
+        stream = stream_of(line)
+        for other in [other for other in self._open if stream_of(other) == stream]:
+            if not is_chunk(other.message):
+                break
+            self._came[other.number] = now
+            self._open.remove(other)
+            if isinstance(other.message, dict) and "id" in other.message:
+                self._dropped[json.dumps(other.message["id"])] += 1
+
+    def _let_pass(self, message: Json) -> bool:
+        """Takes what is not on the tape and may come all the same."""
+        surplus = self._ignore_audio and is_chunk(message) and self._knows(message)
+        at_end = not any(not line.ends for line in self._open) and method_of(message) in ("shutdown", "exit")
+        allowed = any(self._matcher.fits(pattern, message) for pattern in self._tape.let_pass)
+        if surplus or at_end or allowed:
+            self.over = self.over or (at_end and method_of(message) == "exit")
+            self._answer(message)
+            return True
+        return False
+
+    def _knows(self, message: Json) -> bool:
+        session = params_of(message).get("sessionId")
+        streams = {stream_of(line) for line in self._lines if isinstance(line, HostLine)}
+        return session in self._translation.sessions.values() or f"session {session}" in streams
+
+    def _answer(self, message: Json) -> None:
+        """Answers, at once, what needs no tape."""
+        if not isinstance(message, dict) or "id" not in message or "method" not in message:
+            return
+        result: Json = {}
+        if method_of(message) == "initialize":
+            result = _hello()
+        elif method_of(message) == "session.sendAudio":
+            result = {"acceptedMs": 0, "queuedMs": 0}
+        self._out.append({"jsonrpc": "2.0", "id": message["id"], "result": result})
+
+    def _said(self, line: DaemonLine) -> list[Json]:
+        said: list[Json] = []
+        for pattern in line.patterns:
+            try:
+                message = fill(pattern, self._translation.names, self._tape.folder)
+            except (OSError, ValueError) as error:
+                raise TapeError(f"line {line.number}: {error}") from None
+            key = (
+                json.dumps(message.get("id")) if isinstance(message, dict) and "method" not in message else ""
+            )
+            if key and not self._translation.requests.get(key) and self._dropped[key]:
+                self._dropped[key] -= 1
+                continue
+            said.append(self._translation.answered(self._translation.to_host(message)))
+        return said
+
+    def _diverge(self, message: Json, problems: list[tuple[HostLine, str]]) -> None:
+        """Blames the line that is the most like the message."""
+        method = method_of(message)
+        alike = [found for found in problems if method_of(found[0].message) == method]
+        if not method:  # an answer: to that call, if it was one of the tape's
+            own = message.get("id") if isinstance(message, dict) else None
+            alike = [(line, p) for line, p in problems if stream_of(line) == f"answer {json.dumps(own)}"]
+        if alike:
+            raise Divergence(f"the host sent this differently: {alike[0][1]}", alike[0][0], message)
+        raise Divergence("the host sent something that is not on the tape here", self._next_open(), message)
+
+
+def _alike(on_tape: bytes, data: bytes) -> bool:
+    """Whether two broken messages are the same, but for a secret that the tape does not have."""
+    wanted, got = (text.decode("utf-8", "backslashreplace") for text in (on_tape, data))
+    return mismatch(literal(wanted), got, {}) is None
+
+
+def _hello() -> Json:
+    """An answer to `initialize` for a tape that begins later."""
+    methods: list[Json] = [*METHODS]
+    notifications: list[Json] = [*EVENTS]
+    calls: list[Json] = [*CALLS]
+    providers: list[Json] = [*get_args(ProviderName)]
+    names: Json = {"methods": methods, "notifications": notifications, "calls": calls, "providers": providers}
+    limits: Json = {
+        "maxMessageBytes": 16 * 1024 * 1024,
+        "maxSessions": 256,
+        "inputQueueMs": 120_000,
+        "outputQueueBytes": 32 * 1024 * 1024,
+    }
+    server: Json = {"name": "omnirt", "version": __version__}
+    return {
+        "protocolVersion": PROTOCOL_VERSION,
+        "serverInfo": server,
+        "capabilities": names,
+        "limits": limits,
+    }
