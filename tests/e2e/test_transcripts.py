@@ -10,21 +10,22 @@ import pytest
 
 from omnirt.protocol.calls import CALLS
 from omnirt.protocol.events import EVENTS
+from omnirt.protocol.framing import Framing
 from omnirt.protocol.methods import METHODS
+from omnirt.tapes.lines import DaemonLine, Mode, Tape, read_tape
+from omnirt.tapes.patterns import Json
 from tests.support.expectations import Expected
-from tests.support.patterns import Json
-from tests.support.raw_daemon import Framing
-from tests.support.transcripts import Mode, Transcript, load, play
+from tests.support.transcripts import modes, play
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
-TRANSCRIPTS = {path.stem: load(path) for path in sorted(FOLDER.glob("*.jsonl"))}
+TRANSCRIPTS = {path.stem: read_tape(path) for path in sorted(FOLDER.glob("*.jsonl"))}
 FULL = {"text"}
 """A session takes seconds to start: of those with one, these are played in every way and framing."""
 
 
-def ways(name: str, transcript: Transcript) -> Iterator[tuple[Mode, Framing]]:
+def ways(name: str, transcript: Tape) -> Iterator[tuple[Mode, Framing]]:
     """How a transcript is played here: in every way, and in both framings where that is cheap."""
-    for mode in transcript.modes:
+    for mode in modes(transcript):
         other: Framing = "headers" if mode == "bytes" else "lines"
         both = name in FULL or "session.start" not in methods_of([x.message for x in transcript.host_lines])
         for framing in transcript.framings:
@@ -51,11 +52,12 @@ WAYS = [
 
 @pytest.mark.parametrize(("name", "mode", "framing"), WAYS)
 def test_the_daemon_does_what_was_recorded(name: str, mode: Mode, framing: Framing) -> None:
-    asyncio.run(play(load(TRANSCRIPTS[name].path), mode, framing))
+    asyncio.run(play(TRANSCRIPTS[name], mode, framing))
 
 
-def expected_of(transcript: Transcript) -> list[Json]:
-    return [p.pattern for line in transcript.lines if isinstance(line, Expected) for p in line.parts]
+def expected_of(transcript: Tape) -> list[Json]:
+    lines = [Expected(x.number, x.patterns) for x in transcript.lines if isinstance(x, DaemonLine)]
+    return [part.pattern for line in lines for part in line.parts]
 
 
 def test_every_method_is_in_a_transcript() -> None:

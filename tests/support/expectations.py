@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.support.patterns import WILDCARD, Json, Names, fits, mismatch
+from omnirt.tapes.patterns import WILDCARD, Json, Names, fits, mismatch
 
 
 class Mismatch(AssertionError):
@@ -62,10 +62,6 @@ class Expected:
 
     def __post_init__(self) -> None:
         self.parts = [_part(pattern) for pattern in self.patterns]
-
-    def fresh(self) -> Expected:
-        """The same line, not played yet."""
-        return Expected(self.number, self.patterns)
 
     @property
     def satisfied(self) -> bool:

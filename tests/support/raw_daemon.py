@@ -8,11 +8,9 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Literal
 
-from tests.support.patterns import Json
-
-Framing = Literal["lines", "headers"]
+from omnirt.protocol.framing import Framing
+from omnirt.tapes.patterns import Json
 
 MAX_LINE_BYTES = 1024 * 1024
 """Enough for all that is recorded, and little enough for a host that stalls."""

@@ -7,10 +7,10 @@ import json
 import tempfile
 from pathlib import Path
 
+from omnirt.tapes.lines import FRAMINGS, MODES, VERSION, DaemonLine, HostLine, Stall, Tape
+from omnirt.tapes.patterns import REST, WILDCARD, Json, Names, fill, fits
 from tests.support.expectations import Expected, Mismatch, stream_of
-from tests.support.patterns import REST, WILDCARD, Json, Names, fill, fits
 from tests.support.raw_daemon import Daemon
-from tests.support.transcripts import FRAMINGS, MODES, HostLine, Stall, Transcript
 
 WAIT_S = 30.0
 
@@ -84,13 +84,14 @@ class Generaliser:
         return self._names.get(str(value))
 
 
-async def record(transcript: Transcript) -> list[dict[str, Json]]:
+async def record(transcript: Tape) -> list[dict[str, Json]]:
     """The lines of a new transcript with the host's lines of this one.
 
     Raises:
         Mismatch: What a daemon line of the draft waits for does not come.
     """
-    lines: list[dict[str, Json]] = [{"comment": comment} for comment in transcript.comments]
+    lines: list[dict[str, Json]] = [{"tape": VERSION}]
+    lines += [{"comment": comment} for comment in transcript.comments]
     args: list[Json] = [*transcript.args]
     ignored: list[Json] = [*sorted(transcript.ignore)]
     lines += [{"args": args}] if args else []
@@ -102,7 +103,9 @@ async def record(transcript: Transcript) -> list[dict[str, Json]]:
     lines += [{"framings": framings}] if transcript.framings != FRAMINGS else []
     lines += [{"exit": transcript.exit_code}] if transcript.exit_code else []
     with tempfile.TemporaryDirectory(prefix="omnirt-record-") as folder:
-        daemon = await Daemon.spawn([str(fill(arg, {})) for arg in args], "lines", Path(folder))
+        daemon = await Daemon.spawn(
+            [str(fill(arg, {}, transcript.folder)) for arg in args], "lines", Path(folder)
+        )
         try:
             async with asyncio.timeout(120):
                 return lines + await Recorder(transcript, daemon).run()
@@ -115,7 +118,7 @@ async def record(transcript: Transcript) -> list[dict[str, Json]]:
 class Recorder:
     """One recording."""
 
-    def __init__(self, transcript: Transcript, daemon: Daemon) -> None:
+    def __init__(self, transcript: Tape, daemon: Daemon) -> None:
         self._transcript = transcript
         self._daemon = daemon
         self._names: Names = {}
@@ -129,8 +132,8 @@ class Recorder:
         """Plays the host's lines and waits where the draft has daemon lines."""
         reader = asyncio.create_task(self._read())
         for line in self._transcript.lines:
-            if isinstance(line, Expected):
-                await self._wait_for(line)
+            if isinstance(line, DaemonLine):
+                await self._wait_for(Expected(line.number, line.patterns))
                 continue
             if isinstance(line, Stall):
                 self._lines.append({"stall": line.stored_bytes})
@@ -148,11 +151,13 @@ class Recorder:
 
     async def _send(self, line: HostLine) -> None:
         if line.raw is not None:
-            self._lines.append({"dir": "host", "raw": line.raw})
-            await self._daemon.send(self._daemon.frame(line.raw))
+            raw = line.raw.decode()
+            self._lines.append({"dir": "host", "raw": raw})
+            await self._daemon.send(self._daemon.frame(raw))
             return
         self._lines.append({"dir": "host", "msg": line.message})
-        await self._daemon.send(self._daemon.frame(json.dumps(fill(line.message, self._names))))
+        message = fill(line.message, self._names, self._transcript.folder)
+        await self._daemon.send(self._daemon.frame(json.dumps(message)))
 
     async def _read(self) -> None:
         async for message in self._daemon.messages():

@@ -1,4 +1,4 @@
-"""Plays recorded transcripts against a real daemon, and records them (tests/transcripts/README.md)."""
+"""Plays the host of a tape against a real daemon, and records tapes (tests/transcripts/README.md)."""
 
 from __future__ import annotations
 
@@ -7,118 +7,41 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from omnirt.protocol.framing import Framing
+from omnirt.tapes.lines import DaemonLine, HostLine, Mode, Stall, Tape, read_tape
+from omnirt.tapes.patterns import Json, Names, fill, fits, refers_back
 from tests.support.checker import check
 from tests.support.expectations import Expected, Mismatch, Order
-from tests.support.patterns import Json, Names, fill, fits, refers_back
-from tests.support.raw_daemon import Daemon, Framing
-
-Mode = Literal["interactive", "bytes", "whole"]
-MODES: tuple[Mode, ...] = ("interactive", "bytes", "whole")
-FRAMINGS: tuple[Framing, ...] = ("lines", "headers")
+from tests.support.raw_daemon import Daemon
 
 PLAY_TIMEOUT_S = 90.0
 """For a whole transcript on a busy machine; each of them takes a few seconds."""
 
 
-@dataclass
-class HostLine:
-    """Something the host sends: a message, or text that may be no JSON."""
-
-    number: int
-    message: Json = None
-    raw: str | None = None
-
-
-@dataclass
-class Stall:
-    """The host stops reading, until the daemon has stored so many bytes of audio."""
-
-    number: int
-    stored_bytes: int
-
-
-@dataclass
-class Transcript:
-    """A parsed file."""
-
-    path: Path
-    lines: list[HostLine | Stall | Expected] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
-    ignore: set[str] = field(default_factory=set)
-    anywhere: list[Json] = field(default_factory=list)
-    play: tuple[Mode, ...] = MODES
-    framings: tuple[Framing, ...] = FRAMINGS
-    args: list[str] = field(default_factory=list)
-    exit_code: int = 0
-
-    @property
-    def host_lines(self) -> list[HostLine]:
-        """What the host sends."""
-        return [line for line in self.lines if isinstance(line, HostLine)]
-
-    @property
-    def modes(self) -> tuple[Mode, ...]:
-        """The ways in which it can be played: not whole when an answer of the host depends on the daemon."""
-        answers = any(
-            (isinstance(line.message, dict) and "method" not in line.message) or refers_back(line.message)
-            for line in self.host_lines
-            if line.raw is None
-        )
-        stalls = any(isinstance(line, Stall) for line in self.lines)
-        return tuple(mode for mode in self.play if not ((answers or stalls) and mode == "whole"))
-
-
-def load(path: Path) -> Transcript:
-    """Reads a transcript file."""
-    transcript = Transcript(path)
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not text.strip():
-            continue
-        line = json.loads(text)
-        match line:
-            case {"dir": "host", "raw": raw}:
-                transcript.lines.append(HostLine(number, raw=raw))
-            case {"dir": "host", "msg": message}:
-                transcript.lines.append(HostLine(number, message))
-            case {"dir": "daemon", "msg": pattern}:
-                transcript.lines.append(Expected(number, [pattern]))
-            case {"dir": "daemon", "any_order": patterns}:
-                transcript.lines.append(Expected(number, patterns))
-            case {"stall": stored_bytes}:
-                transcript.lines.append(Stall(number, stored_bytes))
-            case {"comment": comment}:
-                transcript.comments.append(comment)
-            case {"ignore": names}:
-                transcript.ignore |= set(names)
-            case {"anywhere": pattern}:
-                transcript.anywhere.append(pattern)
-            case {"play": modes}:
-                transcript.play = tuple(modes)
-            case {"framings": framings}:
-                transcript.framings = tuple(framings)
-            case {"args": args}:
-                transcript.args = args
-            case {"exit": code}:
-                transcript.exit_code = code
-            case _:
-                raise ValueError(f"{path.name}:{number}: no line of a transcript: {text[:80]}")
-    return transcript
+def modes(tape: Tape) -> tuple[Mode, ...]:
+    """The ways in which it can be played: not whole when an answer of the host depends on the daemon."""
+    answers = any(
+        (isinstance(line.message, dict) and "method" not in line.message) or refers_back(line.message)
+        for line in tape.host_lines
+        if line.raw is None
+    )
+    stalls = any(isinstance(line, Stall) for line in tape.lines)
+    return tuple(mode for mode in tape.play if not ((answers or stalls) and mode == "whole"))
 
 
 class Player:
     """One play of one transcript."""
 
-    def __init__(self, transcript: Transcript, mode: Mode, daemon: Daemon) -> None:
-        self._transcript = transcript
+    def __init__(self, tape: Tape, mode: Mode, daemon: Daemon) -> None:
+        self._tape = tape
         self._mode = mode
         self._daemon = daemon
         self._names: Names = {}
-        self._order = Order(transcript.ignore)
-        self._expected = [line for line in transcript.lines if isinstance(line, Expected)]
+        self._order = Order(tape.ignore)
+        self._lines = [Expected(x.number, x.patterns) if isinstance(x, DaemonLine) else x for x in tape.lines]
+        self._expected = [line for line in self._lines if isinstance(line, Expected)]
         self._changed = asyncio.Event()
         self._ended = False
         self._seen: list[Json] = []
@@ -147,15 +70,15 @@ class Player:
         missing = [e for e in self._expected if not e.satisfied]
         if missing:
             raise Mismatch(f"the daemon ended without {missing[0].describe()}")
-        if code != self._transcript.exit_code:
-            raise Mismatch(f"exit code {code} instead of {self._transcript.exit_code}")
+        if code != self._tape.exit_code:
+            raise Mismatch(f"exit code {code} instead of {self._tape.exit_code}")
         try:
             check(self._seen, opted_out=self._opted_out())
         except AssertionError as broken:
             raise Mismatch(f"a rule of every transcript is broken: {broken}") from None
 
     def _opted_out(self) -> list[str]:
-        for line in self._transcript.host_lines:
+        for line in self._tape.host_lines:
             if isinstance(line.message, dict) and line.message.get("method") == "initialize":
                 params = line.message.get("params")
                 names = params.get("optOutNotifications") if isinstance(params, dict) else None
@@ -165,7 +88,7 @@ class Player:
     async def _write(self) -> None:
         above: list[Expected] = []
         together = b""
-        for line in self._transcript.lines:
+        for line in self._lines:
             if isinstance(line, Expected):
                 above.append(line)
                 continue
@@ -189,8 +112,8 @@ class Player:
                 self._order.sent(json.loads(line.raw))
             except ValueError:  # the reply to what is no JSON has no id
                 pass
-            return self._daemon.frame(line.raw)
-        message = fill(line.message, self._names)
+            return self._daemon.frame(line.raw.decode())
+        message = fill(line.message, self._names, self._tape.folder)
         self._order.sent(message)
         return self._daemon.frame(json.dumps(message, ensure_ascii=False))
 
@@ -218,7 +141,7 @@ class Player:
 
     def _is_anywhere(self, message: Json) -> bool:
         """Whether it may come whenever it likes, and is none that a line waits for."""
-        if not any(fits(pattern, message, dict(self._names)) for pattern in self._transcript.anywhere):
+        if not any(fits(pattern, message, dict(self._names)) for pattern in self._tape.anywhere):
             return False
         for expected in self._expected:
             if not expected.done and expected.concerns(message, self._names):
@@ -229,41 +152,37 @@ class Player:
         return True
 
 
-async def play(transcript: Transcript, mode: Mode, framing: Framing) -> None:
-    """Plays a transcript against a daemon of its own.
+async def play(tape: Tape, mode: Mode, framing: Framing) -> None:
+    """Plays a tape against a daemon of its own.
 
     Raises:
         Mismatch: With the place in the file, and the end of the daemon's log.
     """
     with tempfile.TemporaryDirectory(prefix="omnirt-transcript-") as folder:
-        args = [str(fill(arg, {})) for arg in transcript.args]
+        args = [str(fill(arg, {}, tape.folder)) for arg in tape.args]
         daemon = await Daemon.spawn(args, framing, Path(folder))
         try:
-            await Player(transcript, mode, daemon).run()
+            await Player(tape, mode, daemon).run()
         except Mismatch as error:
-            raise Mismatch(
-                f"{transcript.path.name}, {mode}, {framing}: {error}\nstderr: {daemon.log()}"
-            ) from None
+            raise Mismatch(f"{tape.path.name}, {mode}, {framing}: {error}\nstderr: {daemon.log()}") from None
         finally:
             await daemon.kill()
 
 
 def main(argv: Sequence[str]) -> int:
     """`record FILE` writes a new transcript to stdout, `play FILE` plays one in every way."""
-    # Run as a program this module is `__main__`; the recorder knows its classes under their real name.
-    from tests.support import transcripts
     from tests.support.recording import record
 
     command, path = argv
-    transcript = transcripts.load(Path(path))
+    tape = read_tape(Path(path))
     if command == "record":
-        for line in asyncio.run(record(transcript)):
+        for line in asyncio.run(record(tape)):
             sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         return 0
-    for mode in transcript.modes:
-        for framing in transcript.framings:
-            asyncio.run(transcripts.play(transcripts.load(transcript.path), mode, framing))
-            sys.stdout.write(f"{transcript.path.name}: {mode}, {framing}: as recorded\n")
+    for mode in modes(tape):
+        for framing in tape.framings:
+            asyncio.run(play(tape, mode, framing))
+            sys.stdout.write(f"{tape.path.name}: {mode}, {framing}: as recorded\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The little language of the transcripts: patterns, expectations, and the order of every play."""
+"""What a transcript expects of the daemon, and the order of every play."""
 
 from __future__ import annotations
 
@@ -6,64 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from omnirt.tapes.lines import read_tape
+from omnirt.tapes.patterns import Json
 from tests.support.expectations import Expected, Mismatch, Order
-from tests.support.patterns import ROOT, Json, Names, fill, fits, mismatch, recorded_audio, refers_back
 from tests.support.recording import Generaliser
-from tests.support.transcripts import load
-
-WEATHER = ROOT / "examples" / "audio" / "weather.wav"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "good", "bad"),
-    [
-        (1, 1, True),
-        ("x", "x", "y"),
-        (None, None, 0),
-        ("<any>", {"a": [None]}, None),
-        ("<int>", 2**53 + 1, 1.5),
-        ("<int>", 0, False),
-        ("<str>", "x", ""),
-        ("<uuid>", "0b1f0a52-5d0a-4f5e-8a54-6c1f3c1d2e3f", "0B1F"),
-        ("<base64>", "AAAA", "AAA"),
-        ("<time>", "2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05"),
-        ("<path>", "/", "nowhere"),
-        ("<wav>", str(WEATHER), "/"),
-        ({"a": "<int>"}, {"a": 1}, {"a": 1, "b": 2}),
-        ({"a": 1, "<rest>": True}, {"a": 1, "b": 2}, {"b": 2}),
-        ([1, "<rest>"], [1, 2, 3], [2]),
-        ([1, 2], [1, 2], [1]),
-        (["<rest>"], [], {}),
-    ],
-)
-def test_a_pattern_tells_good_from_bad(pattern: Json, good: Json, bad: Json) -> None:
-    assert mismatch(pattern, good, {}) is None
-    assert bad is None or mismatch(pattern, bad, {}) is not None
-
-
-def test_a_mismatch_says_where() -> None:
-    assert mismatch({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, {}) == "$.a[0].b: expected 1, got 2"
-
-
-def test_a_named_wildcard_means_the_same_value_everywhere() -> None:
-    names: Names = {}
-    assert fits({"a": "<str:x>", "b": "<str:x>"}, {"a": "1", "b": "1"}, names)
-    assert not fits("<str:x>", "2", names)
-    assert fill({"id": ["<str:x>"]}, names) == {"id": ["1"]}
-
-
-def test_what_did_not_fit_names_nothing() -> None:
-    names: Names = {}
-    assert not fits({"a": "<str:x>", "b": 1}, {"a": "1", "b": 2}, names)
-    assert names == {}
-
-
-def test_a_host_line_may_hold_recorded_audio() -> None:
-    audio = recorded_audio("examples/audio/weather.wav@20")
-    assert len(audio) == 1280
-    assert fill("<audio:examples/audio/weather.wav@20>", {}) == audio
-    assert not refers_back("<audio:examples/audio/weather.wav@20>")
-    assert refers_back({"a": ["<str:x>"]})
+from tests.support.transcripts import modes
 
 
 def note(seq: int, method: str = "realtime.state", **more: Json) -> dict[str, Json]:
@@ -151,13 +98,8 @@ def test_recording_gives_the_same_name_to_the_same_id() -> None:
 
 def test_a_transcript_whose_host_answers_calls_is_not_played_whole(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    path.write_text(
-        '{"comment": "x"}\n{"dir": "host", "msg": {"jsonrpc": "2.0", "id": "omnirt-1", "result": {}}}\n'
-    )
-    assert load(path).modes == ("interactive", "bytes")
-    path.write_text('{"dir": "host", "raw": "{"}\n{"exit": 1}\n')
-    assert load(path).modes == ("interactive", "bytes", "whole")
-    assert load(path).exit_code == 1
-    path.write_text('{"dir": "nowhere"}\n')
-    with pytest.raises(ValueError, match="no line"):
-        load(path)
+    answer = '{"dir": "host", "msg": {"jsonrpc": "2.0", "id": "omnirt-1", "result": {}}}'
+    path.write_text(f'{{"tape": 1}}\n{answer}\n')
+    assert modes(read_tape(path)) == ("interactive", "bytes")
+    path.write_text('{"tape": 1}\n{"dir": "host", "raw": "{"}\n')
+    assert modes(read_tape(path)) == ("interactive", "bytes", "whole")
