@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from omnirt.errors import OmnirtError
+from omnirt.protocol.lifecycle import LiveSession, StorageBacklog
 from omnirt.protocol.types import CloseReason
 from omnirt.sessions.sink import EventSink
 from omnirt.settings import ServeSettings
@@ -119,6 +120,27 @@ class App:
     def live_sessions(self) -> int:
         """How many sessions are live."""
         return 0 if self._registry is None else len(self._registry)
+
+    def live(self) -> list[LiveSession]:
+        """How the live sessions are doing."""
+        return [] if self._registry is None else self._registry.live()
+
+    @property
+    def reconnects(self) -> int:
+        """How often a session was connected again, in all."""
+        return 0 if self._registry is None else self._registry.reconnects
+
+    def storage_backlog(self) -> StorageBacklog:
+        """What waits for the disk."""
+        if self._registry is None:
+            return StorageBacklog(queued_bytes=0, queued=0, dropped_ms=0, open_runs=0)
+        stats = self._registry.services.storage.stats()
+        return StorageBacklog(
+            queued_bytes=stats.queued_bytes,
+            queued=stats.queued_entries,
+            dropped_ms=stats.dropped_ms,
+            open_runs=stats.open_runs,
+        )
 
     def notification_failed(self, method: str, params: bytes | None, error: OmnirtError) -> None:
         """A notification of the host's could not be served: told once a second, as nobody is answered."""

@@ -6,10 +6,12 @@ import asyncio
 import os
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from omnirt.methods.app import Context
 from omnirt.protocol.methods import NoParams, ServerStatsResult
@@ -43,7 +45,20 @@ def stats(ctx: Context, params: NoParams) -> ServerStatsResult:
         queues=app.host.queues(),
         dropped_audio_ms=app.host.dropped_audio_ms,
         tasks=len(asyncio.all_tasks()),
+        threads=_count("/proc/self/task") or threading.active_count(),
+        descriptors=_count("/dev/fd") or UNSET,
+        reconnects=app.reconnects,
+        storage=app.storage_backlog(),
+        live=app.live(),
     )
+
+
+def _count(folder: str) -> int:
+    """How many entries a folder of the system's has; 0 where there is none."""
+    try:
+        return sum(1 for _ in Path(folder).iterdir())
+    except OSError:
+        return 0
 
 
 def _rss_bytes() -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from omnirt.protocol.types import Params, Result
+from omnirt.protocol.types import Params, Queues, Result, SessionState
 
 
 class ClientInfo(Struct, rename="camel", kw_only=True):
@@ -77,8 +77,32 @@ class CancelParams(Params):
     id: Any
 
 
+class StorageBacklog(Struct, rename="camel", kw_only=True):
+    """What the disk has not taken yet, the audio it was too slow for, and the runs it writes."""
+
+    queued_bytes: int
+    queued: int
+    dropped_ms: int
+    open_runs: int
+
+
+class LiveSession(Struct, rename="camel", kw_only=True):
+    """How one live session is doing; `droppedAudioMs` is what the host was too slow to take."""
+
+    session_id: str
+    run_id: str
+    state: SessionState
+    queues: Queues
+    dropped_audio_ms: int
+    reconnects: int
+
+
 class ServerStatsResult(Result):
-    """Figures for operators. `queues` has bytes or counts by name; `tasks` counts those of asyncio."""
+    """Figures for operators.
+
+    `queues` has bytes or counts by name; `tasks` counts those of asyncio; `threads` and `descriptors` are
+    those of the process, `reconnects` those of all sessions so far.
+    """
 
     uptime_ms: int
     pid: int
@@ -87,3 +111,8 @@ class ServerStatsResult(Result):
     queues: dict[str, int]
     dropped_audio_ms: int
     tasks: int
+    threads: int
+    reconnects: int
+    storage: StorageBacklog
+    live: list[LiveSession]
+    descriptors: int | UnsetType = UNSET

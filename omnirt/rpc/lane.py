@@ -59,6 +59,7 @@ class Lane:
         self._closed = False
         self._open_flow: Entry | None = None
         self.has_turn = False
+        self.dropped_ms = 0
 
     def queued_bytes(self) -> int:
         """Bytes that wait in this lane."""
@@ -187,6 +188,7 @@ class Lane:
 
     def _drop(self, event: RealtimeAudio) -> None:
         self._queue.dropped_audio_ms += event.delta_ms
+        self.dropped_ms += event.delta_ms
         entry = self._open_flow
         if entry is not None and entry.flow is not None and entry.flow.item_id == event.item_id:
             entry.flow.dropped_ms += event.delta_ms

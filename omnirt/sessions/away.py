@@ -48,6 +48,7 @@ def tell_attempt(talk: Conversation, now: float, attempt: int, delay_s: float, c
 def come_back(talk: Conversation, now: float, attempt: int, gap_s: float, *, restored: bool) -> None:
     """There is a connection again."""
     talk.away = False
+    talk.reconnects += 1
     talk.state = "connected"
     gap_ms = round(gap_s * 1000)
     talk.emit(ev.RealtimeState, now, state="connected", attempt=attempt, gap_ms=gap_ms, restored=restored)

@@ -18,6 +18,7 @@ from omnirt.sessions import heard
 from omnirt.sessions.items import ItemLedger
 from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
+from omnirt.sessions.rates import Outgoing
 from omnirt.sessions.responses import MAX_RUNNING, OWN_ID, Response, ResponseLedger, SeriesKind
 from omnirt.sessions.turns import Turns
 from omnirt.sessions.usage import added
@@ -41,6 +42,7 @@ class Conversation(Outputs):
         self.mask: Callable[[str], str] = str
         """Hides secrets in what the provider says: some echo the key they refuse."""
         self.away = False  # while there is no connection: nothing is asked for then
+        self.reconnects = 0
         self._closing = False
 
     def handed_off(self, from_agent: str, to_agent: str, now: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omnirt.errors import OmnirtError
+from omnirt.protocol.lifecycle import LiveSession
 from omnirt.protocol.methods import SessionStartResult, SessionStopResult
 from omnirt.protocol.types import CloseReason, SessionInfo
 from omnirt.sessions.services import Services
@@ -32,6 +33,8 @@ class Registry:
         self._ended: OrderedDict[str, SessionStopResult] = OrderedDict()
         self._failed: OrderedDict[str, OmnirtError] = OrderedDict()
         self._closing: CloseReason | None = None
+        self._reconnects = 0
+        """Of the sessions that ended."""
 
     def __len__(self) -> int:
         return len(self._live)
@@ -110,6 +113,15 @@ class Registry:
         """All live sessions, in the order of their start."""
         return [session.info() for session in self._live.values()]
 
+    def live(self) -> list[LiveSession]:  # type: ignore[valid-type] # `list` is a method above
+        """How each live session is doing."""
+        return [_stats(session) for session in self._live.values()]
+
+    @property
+    def reconnects(self) -> int:
+        """Of all sessions so far."""
+        return self._reconnects + sum(s.life.run.talk.reconnects for s in self._live.values())
+
     async def close(self, reason: CloseReason) -> None:
         """End every session, within a time limit; no new one is started."""
         self._closing = reason
@@ -122,6 +134,7 @@ class Registry:
 
     def _over(self, session: RealtimeSession, closed: asyncio.Future[SessionStopResult]) -> None:
         self._live.pop(session.session_id, None)
+        self._reconnects += session.life.run.talk.reconnects
         if closed.cancelled():
             return
         started, outcome = session.life.started, closed.result()
@@ -134,3 +147,15 @@ class Registry:
         if not isinstance(error, OmnirtError):
             error = OmnirtError("cancelled", "The start of the session was called off.")
         self.refused(session.session_id, error)
+
+
+def _stats(session: RealtimeSession) -> LiveSession:
+    info = session.info()
+    return LiveSession(
+        session_id=info.session_id,
+        run_id=info.run_id,
+        state=info.state,
+        queues=info.queues,
+        dropped_audio_ms=session.sink.dropped_ms,
+        reconnects=session.life.run.talk.reconnects,
+    )

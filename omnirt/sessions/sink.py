@@ -22,7 +22,12 @@ class EventSink(Protocol):
     """Takes a session's events in order; in the daemon a lane of the one writer.
 
     `seq` is stamped by the sink as an event leaves, so that what is dropped leaves no hole.
+
+    Attributes:
+        dropped_ms: Audio that was dropped so far because nobody took it.
     """
+
+    dropped_ms: int
 
     def put(self, event: Event) -> None:
         """Queue one event; never blocks."""
@@ -59,6 +64,7 @@ class QueueSink:
         self._seq = 0
         self._at_ms = 0
         self._closed = False
+        self.dropped_ms = 0
         self._changed = asyncio.Event()
 
     def put(self, event: Event) -> None:
@@ -128,6 +134,7 @@ class QueueSink:
         return False
 
     def _tell_dropped(self, index: int, audio: RealtimeAudio) -> None:
+        self.dropped_ms += audio.delta_ms
         before = self._events[index - 1] if index else None
         if isinstance(before, RealtimeFlow) and before.item_id == audio.item_id:
             before.dropped_ms += audio.delta_ms

@@ -108,7 +108,11 @@ async def test_stats_are_of_this_process() -> None:
         stats = await daemon.result("server.stats")
         assert stats["pid"] == daemon.pid
         assert stats["rssBytes"] > 1_000_000
-        assert stats["sessions"] == stats["droppedAudioMs"] == 0
+        assert stats["sessions"] == stats["droppedAudioMs"] == stats["reconnects"] == 0
+        assert stats["storage"] == {"queuedBytes": 0, "queued": 0, "droppedMs": 0, "openRuns": 0}
+        assert stats["live"] == []
+        assert 0 < stats["threads"] < 20
+        assert 3 <= stats["descriptors"] < 50
 
 
 @pytest.mark.parametrize("as_request", [True, False])

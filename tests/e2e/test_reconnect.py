@@ -323,6 +323,10 @@ async def test_other_sessions_know_nothing_of_it(host: Host) -> None:
         await talk.ask("sendText", text="Hello")
     assert await said(ill) == await said(well) == ["Heard: Hello"]
     assert states(well, "reconnecting") == []
+    stats = await host.ask("server.stats")
+    assert {s["sessionId"]: s["reconnects"] for s in stats["live"]} == {well.id: 0, ill.id: 1}
+    await ill.ask("stop")
+    assert (await host.ask("server.stats"))["reconnects"] >= 1, "those of sessions that ended too"
 
 
 async def conversation(talk: Talk) -> list[tuple[str, str]]:

@@ -66,6 +66,8 @@ async def test_audio_that_a_host_is_too_slow_for_is_told_and_kept_on_disk(tmp_pa
         flows = talk.of("flow")
         assert flows
         assert {(flow["direction"], flow["lost"]) for flow in flows} == {("output", False)}
+        live = {s["sessionId"]: s["droppedAudioMs"] for s in (await host.ask("server.stats"))["live"]}
+        assert live == {talk.id: sum(flow["droppedMs"] for flow in flows), other.id: 0}
         files = {file["itemId"]: file for file in (await talk.ask("stop"))["files"]}
         for flow in flows:
             assert_covers(files[flow["itemId"]], flow)

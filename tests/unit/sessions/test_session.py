@@ -327,6 +327,8 @@ def test_a_session_id_that_could_be_anything_else_is_refused(tmp_path: Path, nam
 class BrokenSink:
     """A sink of a careless program: it takes nothing."""
 
+    dropped_ms = 0
+
     def put(self, event: Event) -> None:
         raise RuntimeError("the sink is broken")
 
