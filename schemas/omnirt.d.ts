@@ -203,7 +203,7 @@ export interface ErrorCodes {
   "cancelled": -32800;
   /** The daemon is ending */
   "shutting_down": -32000;
-  /** A bounded queue is full, or no file descriptor is left; nothing of this request was taken */
+  /** A bounded queue is full; nothing of this request was taken */
   "overloaded": -32001;
   /** No live session has this id */
   "session_not_found": -32010;
@@ -634,6 +634,16 @@ export interface Limits {
   maxSessions: number;
   inputQueueMs: number;
   outputQueueBytes: number;
+}
+
+/** How one live session is doing; `droppedAudioMs` is what the host was too slow to take. */
+export interface LiveSession {
+  sessionId: string;
+  runId: string;
+  state: Open<"closing" | "connected" | "listening" | "reconnecting" | "speaking" | "starting" | "thinking" | "userSpeaking">;
+  queues: Queues;
+  droppedAudioMs: number;
+  reconnects: number;
 }
 
 /** How the provider on this machine hears, thinks and speaks, and which services do it in its place. */
@@ -1118,7 +1128,10 @@ export interface ServerInfo {
   version: string;
 }
 
-/** Figures for operators. `queues` has bytes or counts by name; `tasks` counts those of asyncio. */
+/**
+ * Figures for operators. `queues` has bytes or counts by name; `tasks` counts those of asyncio; `threads` and
+ * `descriptors` are those of the process, `reconnects` those of all sessions so far.
+ */
 export interface ServerStatsResult {
   uptimeMs: number;
   pid: number;
@@ -1127,6 +1140,11 @@ export interface ServerStatsResult {
   queues: { [name: string]: number };
   droppedAudioMs: number;
   tasks: number;
+  threads: number;
+  reconnects: number;
+  storage: StorageBacklog;
+  live: Array<LiveSession>;
+  descriptors?: number;
 }
 
 /** Turn detection by loudness and silence. */
@@ -1352,6 +1370,14 @@ export interface StdioServer {
   env?: { [name: string]: string };
   /** Where it runs; by default the daemon's working directory. */
   cwd?: string | null;
+}
+
+/** What the disk has not taken yet, the audio it was too slow for, and the runs it writes. */
+export interface StorageBacklog {
+  queuedBytes: number;
+  queued: number;
+  droppedMs: number;
+  openRuns: number;
 }
 
 /** A WAV file with the run that it belongs to, and its place on the run's clock. */
