@@ -18,7 +18,6 @@ from omnirt.sessions import heard
 from omnirt.sessions.items import ItemLedger
 from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
-from omnirt.sessions.rates import Outgoing
 from omnirt.sessions.responses import MAX_RUNNING, OWN_ID, Response, ResponseLedger, SeriesKind
 from omnirt.sessions.turns import Turns
 from omnirt.sessions.usage import added
