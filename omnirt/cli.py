@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str]) -> int:
     """Runs a command and returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="replace")  # it shows `?` for what it does not have, and goes on
     try:
         code = _choose(argv)
         sys.stdout.flush()

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from omnirt.errors import OmnirtError
 from omnirt.history import view
 from omnirt.history.arguments import history_parser
+from omnirt.history.timeline import write_timeline
 from omnirt.protocol.stored_methods import (
     MAX_GET_LIMIT,
     MAX_LIST_LIMIT,
@@ -29,6 +30,7 @@ from omnirt.storage.history import get_session, list_sessions
 from omnirt.storage.paths import default_config_dir, default_data_dir
 from omnirt.storage.patience import Patience
 from omnirt.storage.retention import Policy, Pruned, prune
+from omnirt.terminal import clean, write_json, write_rows
 
 
 def run(argv: Sequence[str]) -> int:
@@ -37,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         ACTS[args.command](args, (args.data_dir or default_data_dir()).absolute())
     except OmnirtError as error:
-        sys.stderr.write(f"omnirt history: {view.clean(error.message)}\n")
+        sys.stderr.write(f"omnirt history: {clean(error.message)}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("omnirt history: interrupted\n")
@@ -63,13 +65,13 @@ def _list(args: argparse.Namespace, data_dir: Path) -> None:
             break
         cursor = page.next_cursor
     if args.json:
-        view.write_json({"sessions": sessions})
+        write_json({"sessions": sessions})
         return
     rows = [
         (s.session_id, s.agent, s.project_slug, view.when(s.started_at), view.length(s.duration_ms), _end(s))
         for s in sessions
     ]
-    view.write_rows(("Session", "Agent", "Project", "Began", "Length", "End"), rows)
+    write_rows(("Session", "Agent", "Project", "Began", "Length", "End"), rows)
 
 
 def _end(session: StoredSession) -> str:
@@ -92,9 +94,9 @@ def _show(args: argparse.Namespace, data_dir: Path) -> None:
         cursor = page.next_cursor
     whole.next_cursor = UNSET
     if args.json:
-        view.write_json(whole)
+        write_json(whole)
     else:
-        view.write_transcript(whole.session, whole.items)
+        write_timeline(whole)
 
 
 def _export(args: argparse.Namespace, data_dir: Path) -> None:
@@ -110,7 +112,7 @@ def _export(args: argparse.Namespace, data_dir: Path) -> None:
     with view.progress("Exporting") as advance:
         result = export_audio(data_dir, params, Patience(), advance)
     if args.json:
-        view.write_json(result)
+        write_json(result)
     else:
         sides = "left you, right the agent" if result.channels == 2 else "mono"
         sys.stdout.write(f"{result.path}: {view.length(result.duration_ms)}, {sides}\n")
@@ -129,10 +131,10 @@ def _delete(args: argparse.Namespace, data_dir: Path) -> None:
                 }
             )
             if not args.json:
-                sys.stdout.write(f"{view.clean(session_id)}: {result.deleted_files} files deleted\n")
+                sys.stdout.write(f"{clean(session_id)}: {result.deleted_files} files deleted\n")
     finally:
         if args.json:
-            view.write_json({"deleted": deleted})  # also what was done before one that can't be
+            write_json({"deleted": deleted})  # also what was done before one that can't be
 
 
 def _prune(args: argparse.Namespace, data_dir: Path) -> None:
@@ -143,7 +145,7 @@ def _prune(args: argparse.Namespace, data_dir: Path) -> None:
     with view.progress("Deleting") as advance:
         pruned = prune(data_dir, policy, Patience(), dry_run=args.dry_run, progress=advance)
     if args.json:
-        view.write_json(
+        write_json(
             {
                 "sessions": pruned.sessions,
                 "deletedRows": pruned.rows,
@@ -159,7 +161,7 @@ def _prune(args: argparse.Namespace, data_dir: Path) -> None:
 
 
 def _tell_pruned(pruned: Pruned, policy: Policy, *, dry_run: bool) -> None:
-    sys.stdout.writelines(f"{view.clean(session_id)}\n" for session_id in pruned.sessions)
+    sys.stdout.writelines(f"{clean(session_id)}\n" for session_id in pruned.sessions)
     if policy.keeps_all:
         sys.stderr.write(
             "omnirt history: everything is kept; say --days or --max-bytes, or put retention_days or "

@@ -12,6 +12,7 @@ from omnirt.history.arguments import storage_parser
 from omnirt.storage.findings import Finding
 from omnirt.storage.paths import database_path, default_data_dir
 from omnirt.storage.verify import verify
+from omnirt.terminal import write_json, write_rows
 
 
 def run(argv: Sequence[str]) -> int:
@@ -28,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
         problem = error.message
     ok = not problem and all(finding.repaired for finding in findings)
     if args.json:
-        view.write_json({"ok": ok, "findings": findings, **({"error": problem} if problem else {})})
+        write_json({"ok": ok, "findings": findings, **({"error": problem} if problem else {})})
     else:
         _tell(data_dir, findings, ok=ok, repair=args.repair)
     if problem:
@@ -42,7 +43,7 @@ def _tell(data_dir: Path, findings: Sequence[Finding], *, ok: bool, repair: bool
             ("repaired" if finding.repaired else "wrong", finding.message, finding.path or "")
             for finding in findings
         ]
-        view.write_rows(("", "What", "File"), rows)
+        write_rows(("", "What", "File"), rows)
     for aside in sorted(data_dir.glob(f"{database_path(data_dir).name}.broken-*[!mlw]")):
         sys.stdout.write(f"A damaged database was set aside before: {aside}\n")
     if ok:

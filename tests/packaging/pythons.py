@@ -18,13 +18,12 @@ LIMIT_S = 300
 def pythons() -> dict[str, Path]:
     """One interpreter for each supported version that is here: on PATH, or of pyenv."""
     found: dict[str, Path] = {}
-    places = [shutil.which(f"python{version}") for version in SUPPORTED]
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    candidates = [sys.executable, *filter(None, places), *sorted(root.glob("versions/*/bin/python"))]
-    for candidate in candidates:
-        version = _version(Path(candidate))
+    on_path = [Path(place) for version in SUPPORTED if (place := shutil.which(f"python{version}"))]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    for python in [Path(sys.executable), *on_path, *sorted(pyenv.glob("versions/*/bin/python"))]:
+        version = _version(python)
         if version in SUPPORTED:
-            found.setdefault(version, Path(candidate))
+            found.setdefault(version, python)
     return found
 
 

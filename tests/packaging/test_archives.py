@@ -1,4 +1,4 @@
-"""What `make build` leaves in dist/: a source archive and a wheel, with what belongs into them and nothing else."""
+"""What `make build` leaves in dist/: a source archive and a wheel with what belongs into them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What was built works as users have it: installed into a fresh environment, and run away from the checkout."""
+"""What was built works as users have it: installed into a fresh environment, away from the checkout."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,12 @@ pytestmark = [pytest.mark.package, pytest.mark.parametrize("commands", VERSIONS,
 
 
 @pytest.fixture(scope="module")
-def commands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def commands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of commands of an environment of this Python."""
     python = pythons().get(request.param)
     if python is None:
         pytest.skip(f"there is no Python {request.param} here")
-    yield make_environment(python, tmp_path_factory.mktemp("installed") / "venv", WHEEL)
+    return make_environment(python, tmp_path_factory.mktemp("installed") / "venv", WHEEL)
 
 
 def test_it_is_the_installed_package_that_runs(commands: Path, tmp_path: Path) -> None:

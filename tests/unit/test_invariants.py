@@ -29,6 +29,7 @@ THIRD_PARTY = {
 # Where something may be written for a person to read: commands, never what runs inside `omnirt serve`.
 PRINTS = (
     *("omnirt/cli.py", "omnirt/schema_command.py", "omnirt/check_command.py", "omnirt/auth_command.py"),
+    "omnirt/terminal.py",
     *("omnirt/demo", "omnirt/doctor", "omnirt/history", "omnirt/loopback/command.py"),
 )
 
