@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import NamedTuple
 
 
@@ -22,7 +24,11 @@ KINDS: dict[str, KindInfo] = {
     "internal": KindInfo(-32603, False, "A fault of the daemon; data.logId is found on stderr"),
     "cancelled": KindInfo(-32800, False, "The request was cancelled"),
     "shutting_down": KindInfo(-32000, False, "The daemon is ending"),
-    "overloaded": KindInfo(-32001, True, "A bounded queue is full; nothing of this request was taken"),
+    "overloaded": KindInfo(
+        -32001,
+        True,
+        "A bounded queue is full, or no file descriptor is left; nothing of this request was taken",
+    ),
     "session_not_found": KindInfo(-32010, False, "No live session has this id"),
     "session_exists": KindInfo(-32011, False, "A live session has this id already"),
     "session_state": KindInfo(-32012, False, "The session is closing, or the method does not fit its state"),
@@ -64,3 +70,24 @@ class OmnirtError(Exception):
     def data(self) -> dict[str, object]:
         """The `error.data` member: `{kind, retryable, …facts}`."""
         return {"kind": self.kind, "retryable": self.retryable, **self.facts}
+
+
+NO_FILES = "no file descriptor is left; end sessions or other work, or raise the limit (`ulimit -n`)"
+"""What is the matter when `out_of_files` says so."""
+
+
+def out_of_files(error: BaseException) -> bool:
+    """Whether something failed because this process, or the machine, can open no more files and sockets.
+
+    SQLite and the resolver of names don't pass that on, so it is tried out as well.
+    """
+    cause: BaseException | None = error
+    for _ in range(20):  # what somebody's tool raises may lead in a circle
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        cause = cause and (cause.__cause__ or cause.__context__)
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return True
+    return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -12,6 +11,10 @@ from types import TracebackType
 
 from omnirt.protocol import jsonrpc
 from omnirt.settings import LogFormat, LogLevel
+
+MAX_REPEATS = 20
+"""Warnings and errors from one place in the code within `REPEATS_S`; those after are counted, not written."""
+REPEATS_S = 60.0
 
 
 def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> None:
@@ -25,12 +28,13 @@ def configure(level: LogLevel, log_format: LogFormat, log_file: Path | None) -> 
     formatter = JsonFormatter() if log_format == "json" else TextFormatter()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file is not None:
-        # Names of files, hosts and tools are in it: it is for its owner, when we make it.
-        os.close(os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace"))
+        from omnirt.log_files import LogFile  # with --log-file only, as what it brings takes a while
+
+        handlers.append(LogFile(log_file))
     root = logging.getLogger()
     for handler in handlers:
         handler.setFormatter(formatter)
+        handler.addFilter(Repeats())
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("omnirt").setLevel(level.upper())
@@ -48,6 +52,33 @@ def _crashed(kind: type[BaseException], error: BaseException | None, trace: Trac
         logging.getLogger("omnirt").critical("a fault that nobody caught", exc_info=(kind, error, trace))
 
 
+class Repeats(logging.Filter):
+    """Lets a fault that comes again and again not fill the disk.
+
+    What a host was given a `logId` of is written always, if without its traceback. The next line after those
+    that were not written has their number as `repeats`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sites: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        site, now = (record.pathname, record.lineno), time.monotonic()
+        began, count = self._sites.get(site, (now, 0))
+        if now - began >= REPEATS_S:
+            record.repeats = max(0, count - MAX_REPEATS)
+            began, count = now, 0
+        self._sites[site] = began, count + 1
+        if count < MAX_REPEATS:
+            return True
+        record.exc_info = record.exc_text = None
+        return hasattr(record, "log_id")
+
+
 class TextFormatter(logging.Formatter):
     """`2026-01-31T12:00:00.123Z WARNING omnirt.daemon: …`."""
 
@@ -58,18 +89,26 @@ class TextFormatter(logging.Formatter):
         """RFC 3339 in UTC."""
         return _rfc3339(record.created)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line, and how many like it were not written."""
+        repeats = getattr(record, "repeats", 0)
+        return super().formatMessage(record) + (f" (and {repeats} more before)" if repeats else "")
+
 
 class JsonFormatter(logging.Formatter):
-    """One object per line: `time`, `level`, `logger`, `message`, and `exception` where there is one."""
+    """One object per line: `time`, `level`, `logger`, `message`; `exception`, `logId`, `repeats` if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        line = {
+        line: dict[str, object] = {
             "time": _rfc3339(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        for name, attribute in (("logId", "log_id"), ("repeats", "repeats")):
+            if value := getattr(record, attribute, None):
+                line[name] = value
         if record.exc_text is None and record.exc_info:
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:

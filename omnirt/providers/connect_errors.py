@@ -11,7 +11,7 @@ import ssl
 import traceback
 from typing import Any, Final
 
-from omnirt.errors import OmnirtError
+from omnirt.errors import NO_FILES, OmnirtError, out_of_files
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.proxies import proxy_for
 from omnirt.providers.redaction import mask, mask_url
@@ -59,6 +59,9 @@ def explain(error: BaseException, endpoint: Endpoint) -> OmnirtError:
         return error
     from websockets import exceptions as ws
 
+    if isinstance(error, OSError) and out_of_files(error):
+        message = f"No connection to the provider can be opened: {NO_FILES}."
+        return OmnirtError("overloaded", message, reason="descriptors")
     match error:
         case ws.InvalidStatus():
             return _status(error.response.status_code, bytes(error.response.body or b""), endpoint)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Raw, Struct
 
-from omnirt.errors import OmnirtError
+from omnirt.errors import NO_FILES, OmnirtError, out_of_files
 from omnirt.protocol import jsonrpc
 
 A = TypeVar("A")
@@ -65,8 +65,11 @@ def wire_error(error: BaseException, method: str) -> OmnirtError:
         return error
     if isinstance(error, asyncio.CancelledError):
         return OmnirtError("cancelled", "The request was cancelled.")
+    if out_of_files(error):
+        _log.warning("%s failed: %s", method, NO_FILES)
+        return OmnirtError("overloaded", f"The daemon can't do this now: {NO_FILES}.", reason="descriptors")
     log_id = os.urandom(4).hex()
-    _log.error("%s failed (logId %s)", method, log_id, exc_info=error)
+    _log.error("%s failed (logId %s)", method, log_id, exc_info=error, extra={"log_id": log_id})
     return OmnirtError(
         "internal", f"The daemon failed to do this; its log tells why ({log_id}).", logId=log_id
     )

@@ -149,7 +149,11 @@ class Connection(Generic[A]):
         elif isinstance(message, Problem):
             self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
         elif self._flights.withdraw(message.flight):  # else it was cancelled meanwhile
-            self._guarded(self._dispatch, message.request, message.reply_to)
+            if self.loader.failure is not None:
+                error = wire_error(self.loader.failure, message.request.method)
+                self._refuse(message.request, message.reply_to, error)
+            else:
+                self._guarded(self._dispatch, message.request, message.reply_to)
 
     def _take_held(self, held: list[Held]) -> None:
         """What was held was sent before all that waits now."""
@@ -205,7 +209,7 @@ class Connection(Generic[A]):
             raise OmnirtError("overloaded", "Too many requests are in flight.")
         if request.method == "shutdown":
             self._flights.refuse(cancellable_only=True)
-        if self.loader.done:
+        if self.loader.dispatcher is not None:
             self._dispatch(request, reply_to)
         else:
             self.loader.hold(request, reply_to)
@@ -225,8 +229,7 @@ class Connection(Generic[A]):
 
     def _dispatch(self, request: Request, reply_to: ReplyTo) -> None:
         dispatcher = self.loader.dispatcher
-        if dispatcher is None:
-            raise self.loader.failure or RuntimeError("dispatched before the handlers were loaded")
+        assert dispatcher is not None, "it is held until then"
         if request.method == "session.start":
             self._app.warm_up()
         ctx = RequestContext(self._app, request.method, request.params, is_notification=request.id is None)

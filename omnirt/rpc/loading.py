@@ -53,6 +53,7 @@ class Loader(Generic[A]):
     ) -> None:
         self.dispatcher: Dispatcher[A] | None = None
         self.failure: Exception | None = None
+        """Why what was held last can't be served."""
         self._load_handlers = load_handlers
         self._flights = flights
         self._loaded = loaded
@@ -64,13 +65,8 @@ class Loader(Generic[A]):
     def __len__(self) -> int:
         return len(self._held)
 
-    @property
-    def done(self) -> bool:
-        """Whether the handlers are there, or will never be."""
-        return self.dispatcher is not None or self.failure is not None
-
     def begin(self) -> None:
-        """Begins to load, at once and only once."""
+        """Begins to load, at once and only once; once more after a failure, for want of descriptors say."""
         if not self._begun:
             self._begun = True
             # A daemon thread: an import in its midst must not hold up the end of the process.
@@ -119,7 +115,8 @@ class Loader(Generic[A]):
 
         def deliver() -> None:
             self.dispatcher, self.failure = dispatcher, failure
-            held, self._held = self._held, []
+            self._begun = failure is None
+            held, self._held, self._held_bytes = self._held, [], 0
             self._loaded(held)
 
         try:

@@ -35,7 +35,7 @@ class SdkLoader:
         self._loading: asyncio.Future[None] | None = None
 
     def start(self) -> asyncio.Future[None]:
-        """Begin to import, at once and only once."""
+        """Begin to import, at once and only once; again when it failed."""
         if self._loading is None:
             loop = asyncio.get_running_loop()
             self._loading = loop.create_future()
@@ -47,8 +47,7 @@ class SdkLoader:
         """Return when the SDK is there."""
         await asyncio.shield(self.start())
 
-    @staticmethod
-    def _import(loop: asyncio.AbstractEventLoop, loading: asyncio.Future[None]) -> None:
+    def _import(self, loop: asyncio.AbstractEventLoop, loading: asyncio.Future[None]) -> None:
         was_enabled = gc.isenabled()
         gc.disable()
         problem: Exception | None = None
@@ -67,6 +66,7 @@ class SdkLoader:
             if problem is None:
                 loading.set_result(None)
             else:
+                self._loading = None  # whoever needs it next tries again: descriptors may be there then
                 loading.set_exception(problem)  # a fault: the log has it, and the host the log's id
                 loading.exception()
 

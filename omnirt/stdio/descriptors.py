@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import stat
 import sys
+
+from omnirt.stdio.unread import Unread
 
 _FIRST_PRIVATE_FD = 10
 
@@ -23,7 +26,8 @@ def claim() -> tuple[int, int]:
     """Takes stdin and stdout away from everything else, and returns private copies of them.
 
     Afterwards fd 0 is the null device and fd 1 is stderr, for this process and its children, so that no print
-    of a tool, a library or a child process ever mixes with the protocol.
+    of a tool, a library or a child process ever mixes with the protocol. What this process prints or logs
+    goes to stderr without ever waiting for a reader.
     """
     for fd in (0, 1, 2):
         try:
@@ -36,9 +40,11 @@ def claim() -> tuple[int, int]:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    if sys.stderr is None:  # fd 2 was closed when Python started
-        sys.stderr = os.fdopen(2, "w", closefd=False)
-    sys.stdout = _Lasting(os.fdopen(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
+    is_pipe = stat.S_ISFIFO(os.fstat(2).st_mode)
+    unread = Unread(2, own_description(2, os.O_WRONLY) if is_pipe else None)
+    sys.stdout, sys.stderr = (
+        _Lasting(unread, "utf-8", "backslashreplace", line_buffering=True) for _ in "oe"
+    )
     return private_in, private_out
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from omnirt.errors import OmnirtError
+from omnirt.errors import NO_FILES, OmnirtError, out_of_files
 from omnirt.storage import locks, mending, paths, rows
 from omnirt.storage.audio import FORMATS
 from omnirt.storage.database import Row
@@ -263,7 +263,10 @@ class Disk:
         """What went wrong, for people: the system's own words, no repr."""
         if isinstance(error, OmnirtError):
             return error.message
-        reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
+        if out_of_files(error):
+            reason = NO_FILES
+        else:
+            reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
         return (
             f"The conversation could not be stored in {self.data_dir}: {reason}. It goes on, and what "
             "follows may be missing from its history and its audio files. Check the disk and its permissions."

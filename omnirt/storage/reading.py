@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from omnirt.errors import OmnirtError
+from omnirt.errors import NO_FILES, OmnirtError, out_of_files
 from omnirt.storage import mending
 from omnirt.storage.database import BUSY_S, Database, check_version
 from omnirt.storage.paths import database_path
@@ -86,6 +86,9 @@ def told(data_dir: Path, patience: Patience) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         patience.check()
+        if out_of_files(error):
+            message = f"The storage in {data_dir} can't be used now: {NO_FILES}."
+            raise OmnirtError("storage_failed", message, retryable=True) from None
         reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
         message = f"The storage in {data_dir} can't be used: {reason}. `omnirt storage verify` tells more."
         raise OmnirtError("storage_failed", message) from None
