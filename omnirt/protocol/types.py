@@ -138,9 +138,9 @@ class AudioSpec(Struct, rename="camel", kw_only=True):
 
 
 class SampleRate(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What a host asks of a direction; nothing is resampled, so only the session's own rate fits."""
+    """The rate in Hz that a host asks for a direction; where it is not the provider's, the daemon resamples."""
 
-    sample_rate: int
+    sample_rate: Literal[8000, 16000, 24000, 48000]
 
 
 class Features(Struct, rename="camel", kw_only=True):

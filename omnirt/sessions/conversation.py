@@ -14,10 +14,11 @@ from msgspec import UNSET
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import CloseReason, ErrorInfo, Item, ResponseStatus, SessionState, Usage
-from omnirt.sessions import heard
+from omnirt.sessions import heard, part_ends
 from omnirt.sessions.items import ItemLedger
 from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
+from omnirt.sessions.rates import Outgoing
 from omnirt.sessions.responses import MAX_RUNNING, OWN_ID, Response, ResponseLedger, SeriesKind
 from omnirt.sessions.turns import Turns
 from omnirt.sessions.usage import added
@@ -40,6 +41,8 @@ class Conversation(Outputs):
         self.speech_ended_at: float | None = None
         self.mask: Callable[[str], str] = str
         """Hides secrets in what the provider says: some echo the key they refuse."""
+        self.outgoing: Outgoing | None = None
+        """Converts the agent's audio, where the host wants another rate than the provider's."""
         self.away = False  # while there is no connection: nothing is asked for then
         self.reconnects = 0
         self._closing = False
@@ -121,7 +124,7 @@ class Conversation(Outputs):
             return
         if response.stopped:
             status, fields["reason"] = "cancelled", response.stopped
-        self.close_parts(now, response_id, complete=status == "completed")
+        part_ends.close_parts(self, now, response_id, complete=status == "completed")
         for series in self.responses.open_series(response_id):
             self.words_done(series.item_id, series.content_index, series.kind, None, now)
         for item in self.items.cut_short(response.items) if response.stopped else ():
@@ -197,64 +200,45 @@ class Conversation(Outputs):
 
     # -- audio -------------------------------------------------------------------------------------------
 
-    def audio(
-        self, response_id: str, item_id: str, content_index: int, data: bytes, now: float
-    ) -> str | None:
-        """A chunk of the agent's speech; returns its item, or None when it is stale and goes nowhere."""
+    def audio(self, response_id: str, item_id: str, content_index: int, data: bytes, now: float) -> None:
+        """A chunk of the agent's speech; one that is stale goes nowhere."""
         if self.over or not data or self.responses.is_over(response_id):
-            return None
+            return
         running = self.responses.find(response_id)
         item_id = item_id or (running.own_item if running is not None else "")
         part = self.playback.get(item_id, content_index)
         if part is not None and (part.cut or part.ended):
-            return None
+            return
         response = self.response_started(response_id, now)
         if response.muted:
-            return None
+            return
         response_id, item_id = response.response_id, item_id or response.own_item
         response.items.add(item_id)
         if response.first_audio_at is None:
             response.first_audio_at = now
             self.sync_state(now)
-        offset_ms = part.generated_ms if part else 0
-        part = self.playback.generated(response_id, item_id, content_index, len(data), now)
+        if self.outgoing is not None:
+            data = self.outgoing.convert((item_id, content_index), data)
+        if part is None:
+            part = self.playback.generated(response_id, item_id, content_index, 0, now)
+        self.more_audio(part, data, now)
+
+    def more_audio(self, part: Part, data: bytes, now: float) -> None:
+        """Tell audio of a part, in the host's format and at its rate."""
+        if not data:
+            return
+        offset_ms = part.generated_ms
+        self.playback.generated(part.response_id, *part.key, len(data), now)
         self.emit(
             ev.RealtimeAudio,
             now,
-            response_id=response_id,
-            item_id=item_id,
-            content_index=content_index,
+            response_id=part.response_id,
+            item_id=part.item_id,
+            content_index=part.content_index,
             audio=data,
             offset_ms=offset_ms,
             delta_ms=part.generated_ms - offset_ms,
             audio_format=self.run.audio_format,
-        )
-        return item_id
-
-    def audio_ended(self, item_id: str, content_index: int, now: float) -> None:
-        """`response.output_audio.done`."""
-        part = self.playback.get(item_id, content_index)
-        if part is not None and not part.ended:
-            part.complete = True
-            self.push(self.part_end(part, now))
-            heard.settle_played(self, now)
-
-    def close_parts(self, now: float, response_id: str | None = None, *, complete: bool = False) -> None:
-        """End the open audio parts of one response, or of all."""
-        for part in self.playback.parts():
-            if not part.ended and response_id in (None, part.response_id):
-                part.complete = complete
-                self.push(self.part_end(part, now))
-
-    def part_end(self, part: Part, now: float) -> ev.RealtimeAudioEnd:
-        """The one end of an audio part."""
-        part.ended = True
-        return self.make(
-            ev.RealtimeAudioEnd,
-            now,
-            item_id=part.item_id,
-            content_index=part.content_index,
-            total_ms=part.generated_ms,
         )
 
     def cancel_response(self, now: float, only: str | None = None) -> bool:
@@ -285,7 +269,7 @@ class Conversation(Outputs):
     def end_all(self, now: float) -> None:
         """End all that was started."""
         self._closing = True
-        self.close_parts(now)
+        part_ends.close_parts(self, now)
         for response_id in list(self.responses.running):
             self.give_up(response_id, now, "cancelled", reason="session_closed")
         for series in self.responses.open_series():

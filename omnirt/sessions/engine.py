@@ -16,6 +16,7 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
 from omnirt.protocol.methods import SessionInterruptResult
 from omnirt.protocol.types import CloseReason, ErrorInfo, Event
+from omnirt.resampling import Resampler
 from omnirt.sessions import words
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.guard_checks import Checker
@@ -87,6 +88,8 @@ class Engine:
         self.sink = sink
         self._recorder = recorder
         self.raw = raw
+        self.incoming: Resampler | None = None
+        """Converts the host's audio, where its rate is not the provider's."""
         self._hide = hide
         self._ended = ended
         self.changed = Signal()
@@ -136,6 +139,8 @@ class Engine:
         self.handshake = Handshake(self._refused)
         self.spoke = False
         self.expires_at = None
+        if self.incoming is not None:
+            self.incoming.reset()  # what it has in it is sent again with what was lost
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         """A decoded chunk of the agent's speech."""
@@ -151,10 +156,7 @@ class Engine:
         self.changed.notify()
 
     def _play(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
-        now = time.monotonic()
-        told_item = self.talk.audio(response_id, item_id, content_index, data, now)
-        if told_item is not None:
-            self._recorder.audio(told_item, content_index, data, self.talk.at_ms(now))
+        self.talk.audio(response_id, item_id, content_index, data, time.monotonic())
 
     def host_audio(self, data: bytes) -> None:
         """The host's audio was accepted: it is stored before it goes upstream."""
@@ -246,6 +248,8 @@ class Engine:
 
     def _record(self, event: Event) -> None:
         match event:
+            case ev.RealtimeAudio():
+                self._recorder.audio(event.item_id, event.content_index, event.audio, event.at_ms)
             case ev.RealtimeAudioEnd():
                 file = self._recorder.audio_end(event.item_id, event.content_index)
                 if file is not None:

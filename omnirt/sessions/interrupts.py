@@ -9,6 +9,7 @@ from omnirt.protocol.types import Event
 from omnirt.sessions import heard
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.outputs import Interruption
+from omnirt.sessions.part_ends import part_end
 from omnirt.sessions.playback import Cut, Part
 
 
@@ -45,7 +46,7 @@ def cut(talk: Conversation, now: float, first: Sequence[Event] = ()) -> list[Cut
     heard.settle_played(talk, now)
     cuts = talk.playback.cut(now)
     told: list[Event] = [*first, *(_event(talk, entry, now) for entry in cuts)]
-    told += [talk.part_end(entry.part, now) for entry in cuts if not entry.part.ended]
+    told += [part_end(talk, entry.part, now) for entry in cuts if not entry.part.ended]
     if told:
         talk.push(Interruption(frozenset(c.part.item_id for c in cuts), told))
     for entry in cuts:

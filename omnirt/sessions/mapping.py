@@ -14,6 +14,7 @@ from omnirt.protocol.types import ErrorInfo, ResponseStatus
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.heard import heard_fields
 from omnirt.sessions.interrupts import barge_in
+from omnirt.sessions.part_ends import audio_ended
 from omnirt.sessions.provider_errors import error_event, failure, words
 from omnirt.sessions.reading import content_index, dig, is_count, speech, text_id
 from omnirt.sessions.responses import MAX_SERIES, Series, SeriesKind
@@ -169,7 +170,7 @@ def _response_done(talk: Conversation, raw: Raw, now: float) -> None:
 def _audio_done(talk: Conversation, raw: Raw, now: float) -> None:
     response = talk.responses.find(text_id(raw, "response_id"))
     item_id = text_id(raw, "item_id") or (response.own_item if response is not None else "")
-    talk.audio_ended(item_id, content_index(raw), now)
+    audio_ended(talk, item_id, content_index(raw), now)
 
 
 def _delta(kind: SeriesKind) -> Handler:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartResult
-from omnirt.protocol.types import Features
+from omnirt.protocol.types import AudioSpec, Features
 from omnirt.providers.endpoint import Endpoint, outline
+from omnirt.resampling import Resampler, bytes_per_ms, sample_bytes
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.outputs import Run
+from omnirt.sessions.rates import Outgoing
 from omnirt.sessions.services import Services
 from omnirt.specs.graph import Node, resolve_graph
 from omnirt.specs.load import Located
@@ -32,6 +35,7 @@ class Plan:
 
     Attributes:
         spec: The agent that the others are found from.
+        input, output: The host's audio: in the provider's formats, at the host's rates.
         active: The agent of its graph that a `session.update` made the active one.
     """
 
@@ -41,17 +45,33 @@ class Plan:
     override: Mapping[str, Any]
     endpoint: Endpoint
     realtime: EffectiveRealtime
+    input: AudioSpec
+    output: AudioSpec
     active: str | None = None
 
     @property
     def input_bytes_per_ms(self) -> int:
-        """48 for PCM16 at 24 kHz, 8 for G.711."""
-        return bytes_per_ms(self.realtime.input.format)
+        """Of the host's audio."""
+        return bytes_per_ms(self.input)
 
     @property
-    def output_bytes_per_ms(self) -> int:
+    def resamples(self) -> bool:
+        """Whether host and provider have different rates."""
+        return (self.input, self.output) != (self.realtime.input, self.realtime.output)
+
+    def incoming(self) -> Resampler | None:
+        """From the host's rate to the provider's; None where they are one."""
+        source, target = self.input, self.realtime.input
+        if source == target:
+            return None
+        return Resampler(source.format, source.sample_rate, target.sample_rate)
+
+    def outgoing(self) -> Outgoing | None:
         """The same for the agent's audio."""
-        return bytes_per_ms(self.realtime.output.format)
+        source, target = self.realtime.output, self.output
+        if source == target:
+            return None
+        return Outgoing(partial(Resampler, source.format, source.sample_rate, target.sample_rate))
 
     def check_audio(self, data: bytes) -> None:
         """Refuse half a sample.
@@ -59,7 +79,7 @@ class Plan:
         Raises:
             OmnirtError: `audio_invalid`.
         """
-        if self.realtime.input.format == "pcm16" and len(data) % 2:
+        if len(data) % sample_bytes(self.input.format):
             message = f"PCM16 has two bytes a sample, and {len(data)} bytes were sent; nothing was taken."
             raise OmnirtError("audio_invalid", message)
 
@@ -75,10 +95,10 @@ class Plan:
             model=self.endpoint.model,
             started_at=started_at,
             record=record,
-            input_format=self.realtime.input.format,
-            input_rate=self.realtime.input.sample_rate,
-            output_format=self.realtime.output.format,
-            output_rate=self.realtime.output.sample_rate,
+            input_format=self.input.format,
+            input_rate=self.input.sample_rate,
+            output_format=self.output.format,
+            output_rate=self.output.sample_rate,
         )
 
     def updated(
@@ -140,9 +160,16 @@ def make_plan(
         options.settings or {}, services.config(), services.environ, settings.get("model_name")
     )
     realtime = effective_realtime(settings, endpoint.model)
-    _check_rate("inputAudio", options.input_rate, realtime.input.sample_rate)
-    _check_rate("outputAudio", options.output_rate, realtime.output.sample_rate)
-    return Plan(spec, place, dict(options.variables or {}), override, endpoint, realtime)
+    return Plan(
+        spec,
+        place,
+        dict(options.variables or {}),
+        override,
+        endpoint,
+        realtime,
+        _at_rate(realtime.input, options.input_rate),
+        _at_rate(realtime.output, options.output_rate),
+    )
 
 
 def resolve_agent(agent: str | Mapping[str, Any] | AgentSpec, services: Services) -> Located:
@@ -158,15 +185,8 @@ def resolve_agent(agent: str | Mapping[str, Any] | AgentSpec, services: Services
     return found
 
 
-def bytes_per_ms(audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"]) -> int:
-    """Bytes of mono audio a millisecond."""
-    return 48 if audio_format == "pcm16" else 8
-
-
-def _check_rate(member: str, wanted: int | None, rate: int) -> None:
-    if wanted not in (None, rate):
-        place = Place("invalid_params", f"$.{member}.sampleRate")
-        raise place.problem(f"Resampling is not supported yet; this session's rate is {rate} Hz")
+def _at_rate(audio: AudioSpec, rate: int | None) -> AudioSpec:
+    return audio if rate is None else AudioSpec(format=audio.format, sample_rate=rate)
 
 
 def _refuse_host_tools(nodes: Mapping[str, Node]) -> None:
@@ -190,7 +210,7 @@ def start_result(
         agent=talk.agent,
         provider=plan.endpoint.provider,
         model=plan.endpoint.model,
-        input_audio=plan.realtime.input,
-        output_audio=plan.realtime.output,
+        input_audio=plan.input,
+        output_audio=plan.output,
         features=Features(interrupt=True, truncate=True, commit=True, text=True, images=True, update=updates),
     )

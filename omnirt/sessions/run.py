@@ -18,6 +18,7 @@ from omnirt.protocol.types import CloseReason, ErrorInfo
 from omnirt.providers.credentials import complete
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.redaction import mask
+from omnirt.resampling import bytes_per_ms, load
 from omnirt.sessions import outputs, overdue
 from omnirt.sessions.assembly import assemble
 from omnirt.sessions.conversation import Conversation
@@ -80,8 +81,9 @@ class Run:
         self._services = services
         self._sink = sink
         self._ended = ended
-        identity = outputs.Run(session_id, run_id, plan.realtime.output.format, plan.output_bytes_per_ms)
-        playback = Playback(plan.output_bytes_per_ms, sink.unsent_ms)
+        per_ms = bytes_per_ms(plan.output)
+        identity = outputs.Run(session_id, run_id, plan.output.format, per_ms)
+        playback = Playback(per_ms, sink.unsent_ms)
         self.talk = Conversation(identity, plan.spec.name, playback)
         self.talk.mask = lambda text: mask(text, self._endpoint.secrets)
         self._stack = AsyncExitStack()
@@ -136,6 +138,9 @@ class Run:
             self._ended,
             raw=self._options.raw,
         )
+        if self.plan.resamples:
+            await apart(load)
+            self.engine.incoming, self.talk.outgoing = self.plan.incoming(), self.plan.outgoing()
         self._stack.push_async_callback(self._link.close)
         await self._link.open(self._active_agent(), endpoint, self._settings())
         warning = await self.engine.handshake.finish(endpoint)
@@ -175,7 +180,7 @@ class Run:
         await self._before.seed(self._link, self.talk.items.seeds)
         self._link.up.set()
         async with anyio.create_task_group() as group:
-            group.start_soon(InputPump(self.engine, box, self.plan.input_bytes_per_ms).work)
+            group.start_soon(InputPump(self.engine, box, bytes_per_ms(self.plan.realtime.input)).work)
             group.start_soon(self.engine.send_loop)
             group.start_soon(overdue.watch, self.engine, overdue.silence_s(self._endpoint))
             group.start_soon(self.engine.checker.work)

@@ -12,6 +12,8 @@ from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateE
 
 SLICE_MS = 1000
 """Audio goes upstream in events of at most this much, however long the host's chunks are."""
+REST_S = 0.25
+"""After so much time without audio, what a converter has kept of it goes upstream."""
 YIELD_EVERY = 16
 """The SDK's send does not yield while the socket has room; the pump does after so many chunks."""
 
@@ -22,7 +24,7 @@ class InputPump:
     Args:
         engine: Of the session.
         box: Its inputs.
-        bytes_per_ms: Of the host's audio.
+        bytes_per_ms: Of the provider's audio.
     """
 
     def __init__(self, engine: Engine, box: Inbox, bytes_per_ms: int) -> None:
@@ -35,7 +37,7 @@ class InputPump:
         """Carry inputs upstream, in order, until cancelled."""
         for count in itertools.count(1):
             await self._engine.link.up.wait()
-            entry = await self._box.next()
+            entry = await self._next()
             if not self._engine.link.up.is_set():
                 self._box.put_back(entry)  # what was lost goes first
                 continue
@@ -57,11 +59,24 @@ class InputPump:
             if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
+    async def _next(self) -> Entry:
+        incoming = self._engine.incoming
+        if incoming is not None and incoming.pending and not len(self._box):
+            # Nobody waits for more: a microphone that stopped must not keep the end of a word.
+            try:
+                async with asyncio.timeout(REST_S):
+                    return await self._box.next()
+            except TimeoutError:
+                await self._rest()
+        return await self._box.next()
+
     async def _audio(self, entry: AudioEntry) -> None:
         if self._engine.kept is not None:
             self._engine.kept.audio(entry, time.monotonic())
-        for start in range(0, len(entry.data), self._slice_bytes):
-            await self._engine.link.send_audio(entry.data[start : start + self._slice_bytes])
+        data, incoming = entry.data, self._engine.incoming
+        if incoming is not None:
+            data = incoming.convert(data) + (incoming.flush() if entry.commit else b"")
+        await self._append(data)
         now = time.monotonic()
         self._box.sent(entry.duration_ms)
         if entry.data:
@@ -75,6 +90,15 @@ class InputPump:
             self._talk.pump(now)
             await self._engine.carry_up()
 
+    async def _append(self, data: bytes) -> None:
+        for start in range(0, len(data), self._slice_bytes):
+            await self._engine.link.send_audio(data[start : start + self._slice_bytes])
+
+    async def _rest(self) -> None:
+        """The end of what was said, which the converter keeps until more comes."""
+        if self._engine.incoming is not None:
+            await self._append(self._engine.incoming.flush())
+
     async def _events(self, entry: EventsEntry) -> None:
         self._talk.turns.inputs += 1
         if self._engine.kept is not None:
@@ -82,6 +106,8 @@ class InputPump:
         for event in entry.events:
             if event["type"] == "input_audio_buffer.clear":
                 self._talk.turns.cleared()
+                if self._engine.incoming is not None:
+                    self._engine.incoming.reset()
             await self._engine.link.send_event(event)
         if entry.ask:
             self._talk.ask(time.monotonic(), entry.instructions)
@@ -91,6 +117,7 @@ class InputPump:
         """Answer a wait, unless the connection is lost before: what is sent again goes before it."""
         reply = entry.reply
         assert reply is not None, "a wait is always answered later"
+        await self._rest()
         reply.add_done_callback(lambda _: self._engine.changed.notify())
         while not reply.done():
             if not self._engine.link.up.is_set():

@@ -53,17 +53,18 @@ class Clip(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A clip in a channel: from which sample on, so many of its own samples, each so many times."""
+    """A clip in a channel of a rate: from which sample on, so many of its own samples, which make so many."""
 
     path: Path
     begin: int
     frames: int
-    times: int
+    length: int
+    rate: int
 
     @property
     def end(self) -> int:
         """The sample of the channel behind it."""
-        return self.begin + self.frames * self.times
+        return self.begin + self.length
 
 
 def read_audio(data_dir: Path, params: AudioReadParams, patience: Patience) -> AudioReadResult:
@@ -98,7 +99,7 @@ def export_audio(
 
     Raises:
         OmnirtError: `invalid_params` for a path that can't be meant, `not_found`, `audio_invalid` when there
-            is no audio or the rates of both sides don't go together, `storage_failed`, `timed_out`.
+            is no audio, `storage_failed`, `timed_out`.
     """
     target = _checked(data_dir, params.path, overwrite=bool(params.overwrite))
     with reading(data_dir, patience) as connection:
@@ -169,9 +170,6 @@ class _Sound:
         if not rates:
             raise OmnirtError("audio_invalid", "No audio of this is stored; there is nothing to export.")
         self.rate = max(rates)
-        if any(self.rate % rate for rate in rates):
-            message = "The sample rates of the two sides don't go together; export its items one by one."
-            raise OmnirtError("audio_invalid", message)
         self._tracks = [list(self._place(track)) for track in measured]
         self.channels = len(tracks)
         self.frames = max(track[-1].end for track in self._tracks if track)
@@ -209,9 +207,8 @@ class _Sound:
     def _place(self, track: Iterable[tuple[Clip, int, int]]) -> Iterator[Placed]:
         end = 0
         for clip, rate, frames in track:
-            placed = Placed(
-                clip.path, max(end, clip.at_ms * self.rate // 1000), frames, times=self.rate // rate
-            )
+            begin = max(end, clip.at_ms * self.rate // 1000)
+            placed = Placed(clip.path, begin, frames, frames * self.rate // rate, self.rate)
             end = placed.end
             yield placed
 
@@ -222,7 +219,11 @@ def _samples(track: Iterable[Placed]) -> Iterator[bytes]:
         for gap in range(at * 2, clip.begin * 2, _BLOCK):
             yield bytes(min(_BLOCK, clip.begin * 2 - gap))
         with Recording(clip.path) as recording:
-            yield from recording.pcm16(clip.frames, clip.times)
+            left = clip.length * 2
+            for piece in recording.pcm16(clip.frames, clip.rate):
+                yield piece[:left]
+                left -= len(piece[:left])
+            yield bytes(left)
         at = clip.end
 
 

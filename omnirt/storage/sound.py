@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import audioop
 import os
 from array import array
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import AudioFormat
+from omnirt.resampling import Resampler, linear
 from omnirt.storage.audio import FORMATS, duration_ms, read_header
 
 _BLOCK = 1 << 14
@@ -77,22 +77,15 @@ class Recording:
         """Bytes of audio, as they are stored."""
         return os.pread(self._fd, max(0, min(size, self.size - offset)), self._start + offset)
 
-    def pcm16(self, frames: int, times: int) -> Iterator[bytes]:
-        """Its first samples as PCM16, each so many times for a rate so many times higher, in blocks."""
+    def pcm16(self, frames: int, rate: int) -> Iterator[bytes]:
+        """Its first samples as PCM16 at a rate, in blocks: each repeated for a multiple of its own rate."""
         end = frames * self.sample_bytes
+        other = Resampler("pcm16", self.rate, rate) if rate % self.rate else None
         for offset in range(0, end, _BLOCK):
-            yield repeated(linear(self.read(offset, min(_BLOCK, end - offset)), self.format), times)
-
-
-def linear(data: bytes, audio_format: AudioFormat) -> bytes:
-    """Audio as PCM16, sample by sample."""
-    match audio_format:
-        case "g711_ulaw":
-            return audioop.ulaw2lin(data, 2)
-        case "g711_alaw":
-            return audioop.alaw2lin(data, 2)
-        case "pcm16":
-            return data
+            pcm = linear(self.read(offset, min(_BLOCK, end - offset)), self.format)
+            yield repeated(pcm, rate // self.rate) if other is None else other.convert(pcm)
+        if other is not None:
+            yield other.flush()
 
 
 def repeated(pcm: bytes, times: int) -> bytes:

@@ -21,7 +21,7 @@ THIRD_PARTY = {
     "omnirt/protocol": {"msgspec"},
     "omnirt/errors.py": set(),
     "omnirt/client": {"msgspec", "anyio"},
-    "omnirt/storage": {"msgspec", "anyio", "platformdirs", "audioop"},
+    "omnirt/storage": {"msgspec", "anyio", "platformdirs"},
     "omnirt/rpc": {"msgspec", "anyio", "jsonrpcserver", "oslash"},
     "omnirt/stdio": {"anyio"},
 }
