@@ -32,6 +32,7 @@ class Line:
         self._out: deque[tuple[float, str | bytes | Drop | HalfOpen]] = deque()
         self._slow_s = 0.0
         self._on: set[str] = set()
+        self._ignored: set[str] = set()
         self._client_events: dict[str | None, int] = {}
         self._audio_deltas = 0
         self._raise_connected()
@@ -46,7 +47,7 @@ class Line:
         for fault in list(self._waiting):
             if fault.at.type in (None, kind) and fault.at.nth_event == self._client_events[fault.at.type]:
                 self._raise(fault, now)
-        if kind == "response.cancel" and "ignore_cancel" in self._on:
+        if kind in self._ignored or (kind == "response.cancel" and "ignore_cancel" in self._on):
             return
         self.talk.receive(message, now)
         self._pass_out(now)
@@ -101,6 +102,10 @@ class Line:
             case "unknown_event":
                 event = {"type": "simulator.unknown", "event_id": self.talk.new_id("event")}
                 self._put(msgspec.json.encode(event), now)
+            case "ignore":
+                self._ignored.add(fault.ignore or "")
+            case "event":
+                self._put(msgspec.json.encode(fault.event), now)
             case kind:
                 self._on.add(kind)
 
@@ -113,7 +118,8 @@ class Line:
             if event["type"] == _AUDIO_DELTA:
                 self._pass_audio(event, now)
             else:
-                self._put(msgspec.json.encode(event), now)
+                for _ in range(2 if "twice" in self._on else 1):
+                    self._put(msgspec.json.encode(event), now)
 
     def _pass_audio(self, event: Json, now: float) -> None:
         if "bad_audio" in self._on:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -173,6 +173,9 @@ class Fault(_Strict, frozen=True):
     bad_audio: bool | None = None
     no_session_updated: bool | None = None
     ignore_cancel: bool | None = None
+    ignore: str | None = None
+    event: dict[str, Any] | None = None
+    twice: bool | None = None
 
     _handshake: ClassVar[tuple[str, ...]] = ("refuse", "hang")
 

@@ -232,3 +232,35 @@ def test_a_cancel_that_is_ignored() -> None:
             assert events[-1]["response"]["status"] == "completed"
 
     run(test())
+
+
+def test_events_of_a_type_that_is_ignored_do_nothing() -> None:
+    async def test() -> None:
+        async with session(faulty({"ignore": "response.create"})) as socket:
+            await ask(socket, "go")
+            await send(socket, "input_audio_buffer.clear")
+            assert "response.created" not in types(await until(socket, "input_audio_buffer.cleared"))
+
+    run(test())
+
+
+def test_any_event_is_sent_as_it_stands() -> None:
+    async def test() -> None:
+        event = {"type": "response.done", "response": 7}
+        async with session(faulty({"at": {"type": "conversation.item.create"}, "event": event})) as socket:
+            await ask(socket, "go")
+            assert event in await until(socket, "response.done")
+
+    run(test())
+
+
+def test_events_that_come_twice_come_as_they_are() -> None:
+    async def test() -> None:
+        async with session(faulty({"at": {"audio_delta": 1}, "twice": True})) as socket:
+            await ask(socket, "go")
+            events = await until(socket, "response.done")
+            again = await until(socket, "response.done")
+            assert events[-1] == again[-1]
+            assert len(of(events, "response.output_audio.done")) == 2
+
+    run(test())
