@@ -1,0 +1,126 @@
+"""A tape is written beside the daemon: in order, as the wire was, and never at its cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omnirt.daemon.taping import Taping
+from omnirt.protocol.framing import FramingChoice, encode_frame
+from omnirt.tapes.audio import AudioMode
+from omnirt.tapes.lines import DaemonLine, HostLine, read_tape
+from tests.support.daemon import driven
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+REPLY = b'{"jsonrpc":"2.0","id":1,"result":{}}'
+
+
+def taping(path: Path, audio: AudioMode = "files", framing: FramingChoice = "auto", **more: Any) -> Taping:
+    return Taping(path, audio, (), framing=framing, max_message_bytes=1000, **more)
+
+
+class Frames:
+    """A source of frames."""
+
+    def __init__(self, *frames: bytes) -> None:
+        self.frames = list(frames)
+
+    def take(self, limit: int) -> list[bytes]:
+        return self.frames[:2]
+
+    def sent(self, count: int) -> None:
+        del self.frames[:count]
+
+    def abandon(self) -> None:
+        self.frames.clear()
+
+
+@pytest.mark.parametrize("framing", ["lines", "headers"])
+@driven
+async def test_messages_are_written_down_as_they_cross_the_wire(tmp_path: Path, framing: Any) -> None:
+    path = tmp_path / "t.jsonl"
+    tape = taping(path)
+    asked = encode_frame(framing, PING) + encode_frame(framing, b"{broken")
+    tape.received(asked[:10])
+    tape.received(asked[10:] + encode_frame(framing, b'"' + b"x" * 2000 + b'"'))
+    source = tape.source(Frames(*(encode_frame(framing, REPLY) for _ in range(3))))
+    assert len(source.take(1)) == 2
+    source.sent(1)  # the other one did not fit, and comes again
+    assert len(source.take(1)) == 2
+    source.sent(2)
+    tape.received(b"")
+    tape.close()
+    read = read_tape(path)
+    assert read.header["framing"] == framing
+    host = [(x.message, x.raw, x.broken, x.ends) for x in read.lines if isinstance(x, HostLine)]
+    assert host == [
+        (json.loads(PING), None, None, False),
+        (None, b"{broken", None, False),
+        (None, None, "message_too_large", False),
+        (None, None, None, True),
+    ]
+    assert [x.patterns for x in read.lines if isinstance(x, DaemonLine)] == [[json.loads(REPLY)]] * 3
+    assert path.stat().st_mode & 0o77 == 0
+    times = [x.at_ms for x in read.lines if isinstance(x, HostLine | DaemonLine)]
+    assert times == sorted(times)
+
+
+@driven
+async def test_a_tape_without_its_end_is_read_up_to_there(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    tape = taping(path)
+    tape.received(PING + b"\n")
+    tape.close()
+    path.write_bytes(path.read_bytes()[:-9])
+    assert read_tape(path).cut
+
+
+@driven
+async def test_a_full_disk_ends_the_tape_and_nothing_else() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    tape = taping(full)
+    told: asyncio.Queue[str] = asyncio.Queue()
+    tape.failed = told.put_nowait
+    tape.received(PING + b"\n")
+    message = await asyncio.wait_for(told.get(), 10)
+    assert message == "The tape /dev/full ends here, and the daemon goes on: No space left on device."
+    tape.received(PING + b"\n")
+    tape.close()
+    assert told.empty()
+
+
+@driven
+async def test_a_disk_that_is_too_slow_ends_the_tape_without_a_wait(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    tape = taping(path, max_waiting=500_000)
+    told: list[str] = []
+    tape.failed = told.append
+    message = b'{"method":"x","params":{"text":"%b"}}\n' % (b"y" * 900)
+    for _ in range(2000):  # nobody reads: the pipe is full long before
+        tape.received(message)
+    assert told == [f"The tape {path} ends here, and the daemon goes on: the disk is too slow."]
+    os.close(reader)  # lets the thread go
+
+
+@driven
+async def test_secrets_stay_off_the_tape_and_are_hidden_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    tape = taping(path)
+    tape.received(b'{"method":"session.start","params":{"settings":{"api_key":"CANARY-12345"}}}\n')
+    tape.received(
+        b'{"method":"session.sendText","params":{"text":"it is CANARY-12345"}}\n{"api_key":"CANARY-9\n'
+    )
+    tape.sent([b'{"method":"log.message","params":{"message":"CANARY-12345"}}\n'])
+    tape.close()
+    text = path.read_text()
+    assert "CANARY" not in text
+    assert text.count("***") == 4
