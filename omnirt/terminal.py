@@ -7,17 +7,19 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import msgspec
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+MIN_WIDTH = 60
+"""On a narrower terminal there is no room for words beside something else."""
 
 # Control characters, what turns the direction of a line, and halves of characters.
 _COMMANDING = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
-MIN_TABLE_WIDTH = 72
-"""On a narrower terminal the cells of a table are so narrow that one reads letters, not words."""
 
 
 def has_unicode(stream: TextIO) -> bool:
@@ -46,8 +48,27 @@ def can_move(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
+def beside(console: Console, facts: Sequence[tuple[Text, int]], body: RenderableType) -> RenderableType:
+    """Short facts, each with its width (negative: to the right), and a body beside them, or below."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    if console.width < MIN_WIDTH:
+        head = Text("  ").join(fact for fact, _ in facts if fact)
+        return Group(head, Padding(body, (0, 0, 0, 2)))
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _, width in facts:
+        justify: Literal["left", "right"] = "right" if width < 0 else "left"
+        grid.add_column(justify=justify, width=abs(width), overflow="ellipsis", no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+    grid.add_row(*(fact for fact, _ in facts), body)
+    return grid
+
+
 def write_rows(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; on a narrow terminal a paragraph, and without one a line of cells and tabs, for each row."""
+    """A table; where it is too wide a paragraph, and without a terminal cells and tabs, for each row."""
     rows = [[clean(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
@@ -58,7 +79,7 @@ def write_rows(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    if console.width < min(MIN_TABLE_WIDTH, _natural_width(titles, rows)):
+    if console.width < _natural_width(titles, rows):
         for first, *others in rows:
             console.print(Text(first, style="bold", overflow="fold"))
             console.print(Padding(Text(", ".join(filter(None, others)), overflow="fold"), (0, 0, 0, 2)))
@@ -72,7 +93,7 @@ def write_rows(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _natural_width(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True))
+    return sum(max(map(len, column)) + 2 for column in zip(titles, *rows, strict=True)) - 2
 
 
 def examples(*lines: str, before: str = "") -> str:

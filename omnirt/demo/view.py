@@ -8,12 +8,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TextIO
 
-import msgspec
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from omnirt.demo.sound import bars
+from omnirt.terminal import beside, can_move, has_unicode, json_line
 
 Who = Literal["host", "you", "agent", "tool", "daemon"]
 
@@ -78,7 +78,7 @@ class JsonView:
         }
         if entry.latency_ms is not None:
             record["latencyMs"] = round(entry.latency_ms, 1)
-        self._out.write(msgspec.json.encode(record | entry.facts).decode() + "\n")
+        self._out.write(json_line(record | entry.facts, self._out))
         self._out.flush()
 
     def meter(self, you: float, agent: float, saying: str) -> None:
@@ -89,33 +89,33 @@ class JsonView:
 
 
 class TextView:
-    """The timeline for people; on a terminal that can, with a meter that moves below it."""
+    """The timeline for people; on a terminal that can, in columns and with a meter that moves below it."""
 
     def __init__(self, out: TextIO) -> None:
-        encoding = (getattr(out, "encoding", None) or "ascii").lower().replace("-", "")
-        self._ascii = not encoding.startswith("utf")
-        self._console = Console(file=out, highlight=False, soft_wrap=True)
+        self._ascii = not has_unicode(out)
+        self._console = Console(file=out, highlight=False)
         self._you: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
         self._agent: deque[float] = deque([0.0] * METER_WIDTH, METER_WIDTH)
         self._drawn_at = 0.0
         self._live: Live | None = None
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
+        if can_move(self._console):
             self._live = Live(Text(), console=self._console, transient=True, auto_refresh=False)
             self._live.start()
 
     def show(self, entry: Entry) -> None:
         """Prints the entry, with its sound below it."""
-        latency = "" if entry.latency_ms is None else f"{entry.latency_ms:.0f} ms"
-        line = Text().append(f"{entry.at_ms / 1000:7.2f}s  ", style="dim")
-        line.append(f"{entry.who:<6}  ", style=STYLES[entry.who])
-        line.append(f"{latency:>8}  ", style="magenta")
-        line.append(
-            self._plain(entry.text), style="default" if entry.who in ("you", "agent", "tool") else "dim"
-        )
-        self._console.print(line)
-        if entry.wave:
-            drawing = bars(entry.wave, ascii_only=self._ascii)
-            self._console.print(Text(f"{'':28}{drawing}", style=STYLES[entry.who]))
+        at = Text(f"{entry.at_ms / 1000:.2f}s", style="dim")
+        who = Text(entry.who, style=STYLES[entry.who])
+        latency = Text("" if entry.latency_ms is None else f"{entry.latency_ms:.0f} ms", style="magenta")
+        spoken = entry.who in ("you", "agent", "tool")
+        words = Text(self._plain(entry.text), style="default" if spoken else "dim", overflow="fold")
+        drawing = Text(bars(entry.wave, ascii_only=self._ascii), style=STYLES[entry.who])
+        if self._live is None:
+            line = f"{at.plain:>8}  {who.plain:<6}  {latency.plain:>8}  {words.plain}"
+            self._write(f"{line}\n{'':28}{drawing.plain}" if entry.wave else line)
+        else:
+            body = Group(words, drawing) if entry.wave else words
+            self._console.print(beside(self._console, [(at, -8), (who, 6), (latency, -8)], body))
 
     def meter(self, you: float, agent: float, saying: str) -> None:
         """Moves both meters on by one step."""
@@ -126,8 +126,9 @@ class TextView:
         self._you.append(you)
         self._agent.append(agent)
         line = Text()
+        width = max(1, min(METER_WIDTH, (self._console.width - 16) // 2))
         for name, levels in (("you", self._you), ("agent", self._agent)):
-            drawing = bars(list(levels), ascii_only=self._ascii)
+            drawing = bars(list(levels)[-width:], ascii_only=self._ascii)
             line.append(f"  {name} {drawing}", style=METER_STYLES[name])
         room = max(0, self._console.width - line.cell_len - 4)
         line.append(f"  {self._plain(saying)[-room:] if room else ''}", style="dim")
@@ -137,6 +138,10 @@ class TextView:
         """Takes the meter away."""
         if self._live is not None:
             self._live.stop()
+
+    def _write(self, text: str) -> None:
+        self._console.file.write(f"{text}\n")
+        self._console.file.flush()
 
     def _plain(self, text: str) -> str:
         return text.encode("ascii", "replace").decode() if self._ascii else text

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, TextIO
 
 from omnirt.doctor.findings import Check, Findings
+from omnirt.terminal import MIN_WIDTH, can_move
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,9 +18,7 @@ def show(findings: Findings, out: TextIO, *, as_json: bool) -> None:
     """Writes all of it."""
     if as_json:
         out.write(json.dumps(findings.document(), indent=2) + "\n")
-    elif out.isatty():
-        _tables(findings, out)
-    else:
+    elif not out.isatty() or not _tables(findings, out):
         _lines(findings, out)
 
 
@@ -35,11 +34,14 @@ def _lines(findings: Findings, out: TextIO) -> None:
     out.write(f"{_verdict(findings)}\n")
 
 
-def _tables(findings: Findings, out: TextIO) -> None:
+def _tables(findings: Findings, out: TextIO) -> bool:
+    """Writes tables if this terminal has room for them."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(file=out, highlight=False)
+    if not can_move(console) or console.width < MIN_WIDTH:
+        return False
     console.print(escape(", ".join(f"{name} {version}" for name, version in findings.versions.items())))
     if findings.settings:
         table = _table("setting", "value", "from")
@@ -57,6 +59,7 @@ def _tables(findings: Findings, out: TextIO) -> None:
         table.add_row(escape(check.name), mark, escape(_detail(check)))
     console.print(table)
     console.print(_verdict(findings))
+    return True
 
 
 def _table(*heads: str) -> Table:

@@ -6,20 +6,16 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from omnirt.history.moments import Kind, Moment, folder, moments
 from omnirt.history.view import length, when
 from omnirt.protocol.stored_methods import HistoryGetResult, StoredSession
-from omnirt.terminal import can_move, clean
+from omnirt.terminal import beside, can_move, clean
 
 STYLES: dict[Kind, str] = {
     "user": "bold cyan", "assistant": "bold green", "system": "bold magenta", "tool": "yellow",
 }  # fmt: skip
-MIN_COLUMNS_WIDTH = 60
-"""On a narrower terminal there is no room for words beside time and speaker."""
 MAX_WHO = 16
 _AT = 8
 
@@ -36,7 +32,7 @@ def write_timeline(talk: HistoryGetResult) -> None:
         if run_id not in (None, moment.run_id):
             console.print(Text("— went on later —", style="dim"))
         run_id = moment.run_id
-        console.print(_lines(moment) if plain else _shown(moment, console.width, _who_width(talk)))
+        console.print(_lines(moment) if plain else _shown(moment, console, _who_width(talk)))
     if place := folder(talk.audio):
         console.print(Text(f"Recordings: {clean(place)}", style="dim", overflow="fold"))
 
@@ -59,19 +55,11 @@ def _lines(moment: Moment) -> Text:
     return text
 
 
-def _shown(moment: Moment, width: int, who_width: int) -> RenderableType:
+def _shown(moment: Moment, console: Console, who_width: int) -> RenderableType:
     """Time, speaker and words side by side, or one below the other."""
     at = Text(length(moment.at_ms), style="dim")
     who = Text(moment.who, style=STYLES[moment.kind])
-    if width < MIN_COLUMNS_WIDTH:
-        head = Text("  ").join([at, who])
-        return Group(head, Padding(Group(*_paragraph(moment)), (0, 0, 0, 2)))
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(justify="right", width=_AT - 1)
-    grid.add_column(width=who_width, overflow="ellipsis", no_wrap=True)
-    grid.add_column(overflow="fold", ratio=1)
-    grid.add_row(at, who, Group(*_paragraph(moment)))
-    return grid
+    return beside(console, [(at, 1 - _AT), (who, who_width)], Group(*_paragraph(moment)))
 
 
 def _paragraph(moment: Moment) -> Iterator[Text]:

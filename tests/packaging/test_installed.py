@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,13 +21,24 @@ VERSIONS = [
 pytestmark = [pytest.mark.package, pytest.mark.parametrize("commands", VERSIONS, indirect=True)]
 
 
-@pytest.fixture(scope="module")
-def commands(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands of an environment of this Python."""
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Makes an environment of a Python, once; gives its folder of commands."""
+
+    @functools.cache
+    def make(python: Path) -> Path:
+        return make_environment(python, tmp_path_factory.mktemp("installed") / "venv", WHEEL)
+
+    return make
+
+
+@pytest.fixture
+def commands(request: pytest.FixtureRequest, environment: Callable[[Path], Path]) -> Path:
+    """The folder of commands of an environment of this version."""
     python = pythons().get(request.param)
     if python is None:
         pytest.skip(f"there is no Python {request.param} here")
-    return make_environment(python, tmp_path_factory.mktemp("installed") / "venv", WHEEL)
+    return environment(python)
 
 
 def test_it_is_the_installed_package_that_runs(commands: Path, tmp_path: Path) -> None:
