@@ -111,6 +111,12 @@ def settings(birds: Aviary, url: str) -> dict[str, Any]:
     }
 
 
+def watched(data: Path, log: Path) -> tuple[str, ...]:
+    """Flags with which a daemon writes all down that it ever does; the tape lies among the data."""
+    data.mkdir()
+    return ("--log-level", "debug", "--log-file", str(log), "--tape", str(data / "tape.jsonl"))
+
+
 def nothing_leaked(birds: Aviary, *places: Path | bytes) -> None:
     """No canary in any of these texts, files and folders."""
     assert len(birds.given) > 20
@@ -162,7 +168,7 @@ async def test_a_whole_session_with_a_provider_that_repeats_everything(
     birds: Aviary, provider: Provider, tmp_path: Path, log_format: str
 ) -> None:
     data, log = tmp_path / "data", tmp_path / "daemon.log"
-    flags = ("--log-level", "debug", "--log-file", str(log), "--log-format", log_format)
+    flags = (*watched(data, log), "--log-format", log_format)
     config = configuration(birds, tmp_path)
     given = settings(birds, provider.url)
     async with Host.spawn(data, *flags, "--config", str(config), env=environment(birds)) as host:
@@ -185,6 +191,7 @@ async def test_a_whole_session_with_a_provider_that_repeats_everything(
         assert closed["reason"] == "connectionLost"
         assert len(talk.of("error")) > len(repeated)
         daemon = host.daemon
+    assert (data / "tape.jsonl").read_text().count("***") > len(SECRET_HEADERS)
     nothing_leaked(birds, daemon.stdout, daemon.stderr, log, data)
 
 
@@ -215,7 +222,7 @@ def failing_settings(birds: Aviary) -> list[dict[str, Any]]:
 
 async def test_starts_that_fail(birds: Aviary, provider: Provider, tmp_path: Path) -> None:
     data, log = tmp_path / "data", tmp_path / "daemon.log"
-    flags = ("--log-level", "debug", "--log-file", str(log))
+    flags = watched(data, log)
     async with Host.spawn(data, *flags, env=environment(birds)) as host:
         for given in failing_settings(birds):
             await host.refused("session.start", agent=dict(AGENT), settings=given)
@@ -237,7 +244,7 @@ async def test_starts_that_fail(birds: Aviary, provider: Provider, tmp_path: Pat
 async def test_a_refusal_that_repeats_the_key(birds: Aviary, tmp_path: Path) -> None:
     """At the handshake, by an error before the session is there, and by the words of a close."""
     data, log = tmp_path / "data", tmp_path / "daemon.log"
-    flags = ("--log-level", "debug", "--log-file", str(log))
+    flags = watched(data, log)
     async with Host.spawn(data, *flags, env=environment(birds)) as host:
         await host.start("first")  # the voice SDK takes seconds to load, and the provider waits no longer
         for way in ("error", "close", "created"):
@@ -276,7 +283,7 @@ async def test_a_handshake_that_is_refused_with_the_key_in_its_body(birds: Aviar
     statuses = iter(wanted)
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
-        flags = ("--log-level", "debug", "--log-file", str(log))
+        flags = watched(data, log)
         async with Host.spawn(data, *flags, env=environment(birds)) as host:
             for status in wanted:
                 given = settings(birds, url)
@@ -307,7 +314,7 @@ async def test_a_tool_that_logs_and_raises_what_it_found_in_the_environment(
     leaked = "OPENAI_API_KEY AZURE_OPENAI_API_KEY AZURE_CLIENT_SECRET GITHUB_TOKEN HTTPS_PROXY"
     env |= {"PYTHONPATH": str(tmp_path), "LEAKED": leaked}
     script = {"rules": [{"on": "text", "do": [{"call": {"tool": "leak"}}]}, {"do": [{"say": "failed"}]}]}
-    async with Host.spawn(data, "--log-level", "debug", "--log-file", str(log), env=env) as host:
+    async with Host.spawn(data, *watched(data, log), env=env) as host:
         agent = {**AGENT, "tools": [{"run": "python:leaky_tools:leak"}]}
         talk = await host.start(agent=agent, script=script, raw=True)
         await talk.ask("sendText", text="Hello")
