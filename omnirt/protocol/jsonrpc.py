@@ -22,18 +22,23 @@ out of stack, at a depth that differs between versions of Python."""
 NULL = b"null"
 
 _WHITESPACE = b" \t\r\n"
-_is_id = re.compile(rb'"|-?[0-9]+\Z|null\Z').match
+is_id = re.compile(rb'"|-?[0-9]+\Z|null\Z').match
+"""Whether raw JSON may be an id."""
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_UNICODE = re.compile("[\ud800-\udfff]")
 
 
 class Request(NamedTuple):
-    """A request, or a notification when `id` is None. `id` and `params` are raw JSON."""
+    """A request, or a notification when `id` is None. `id` and `params` are raw JSON.
+
+    Of a chunk of audio the params are `decoded` instead (`protocol.chunks`).
+    """
 
     method: str
     params: bytes | None
     id: bytes | None
+    decoded: Struct | None = None
 
 
 class Response(NamedTuple):
@@ -98,7 +103,7 @@ def parse(data: bytes) -> Message:
         return _broken("The JSON is nested too deeply.")
     except msgspec.DecodeError as error:
         return _broken(f"{error}.")
-    return _broken("The JSON is nested too deeply.") if _too_deep(data) else message
+    return _broken("The JSON is nested too deeply.") if too_deep(data) else message
 
 
 def id_key(raw: bytes) -> object:
@@ -158,7 +163,7 @@ def _element(data: bytes) -> Element:
         return _invalid("A request is an object.")
     envelope = _decode_envelope(data)
     raw_id = None if envelope.id is UNSET else bytes(envelope.id)
-    if raw_id is not None and not _is_id(raw_id):
+    if raw_id is not None and not is_id(raw_id):
         return _invalid("An id is a string, an integer or null.")
     name = b"" if envelope.method is UNSET else bytes(envelope.method)
     answers = envelope.result is not UNSET or envelope.error is not UNSET
@@ -190,7 +195,7 @@ def _broken(message: str) -> Invalid:
     return Invalid(OmnirtError("parse_error", message))
 
 
-def _too_deep(data: bytes) -> bool:
+def too_deep(data: bytes) -> bool:
     """Whether valid JSON is nested deeper than `MAX_NESTING`; nearly every message has too few brackets."""
     if data.rfind(b"{") < MAX_NESTING and data.rfind(b"[") < MAX_NESTING:
         return False  # no bracket has so many before it: all that a chunk of audio needs to be asked

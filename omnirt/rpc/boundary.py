@@ -33,22 +33,23 @@ class RequestContext(Generic[A]):
 
     Attributes:
         app: The daemon's application.
+        request: What came.
         method: The method's name.
         is_notification: Whether nobody waits for a reply.
     """
 
-    __slots__ = ("_hooks", "app", "is_notification", "method", "params")
+    __slots__ = ("_hooks", "app", "is_notification", "method", "request")
 
-    def __init__(self, app: A, method: str, params: bytes | None, *, is_notification: bool) -> None:
+    def __init__(self, app: A, request: jsonrpc.Request) -> None:
         self.app = app
-        self.method = method
-        self.params = params
-        self.is_notification = is_notification
-        self._hooks: list[Callable[[], None]] = []
+        self.request = request
+        self.method = request.method
+        self.is_notification = request.id is None
+        self._hooks: tuple[Callable[[], None], ...] = ()
 
     def after_reply(self, callback: Callable[[], None]) -> None:
         """Calls back right after the result was queued for the host; not when the request fails."""
-        self._hooks.append(callback)
+        self._hooks += (callback,)
 
     def replied(self) -> None:
         """Runs the callbacks; for the connection."""

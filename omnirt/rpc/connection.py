@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import jsonrpc
+from omnirt.protocol.chunks import parse_chunk
 from omnirt.protocol.framing import Framed, FrameDecoder, FramingChoice, Problem
 from omnirt.protocol.jsonrpc import Invalid, Request, Response
 from omnirt.protocol.methods import METHODS
@@ -107,10 +108,11 @@ class Connection(Generic[A]):
 
     def work(self) -> None:
         """Serves messages that wait, for a slice of time at most, and until too many replies wait."""
-        until = self._loop.time() + _SLICE_S
-        while self._backlog and not self.must_pause and not self._must_hold(self._backlog[0]):
-            self._serve(self._backlog.popleft())
-            if self._loop.time() > until:
+        backlog, time = self._backlog, self._loop.time
+        until = time() + _SLICE_S
+        while backlog and not self.must_pause and not self._must_hold(backlog[0]):
+            self._serve(backlog.popleft())
+            if time() > until:
                 return
 
     def _must_hold(self, message: Framed | Held) -> bool:
@@ -145,7 +147,11 @@ class Connection(Generic[A]):
 
     def _serve(self, message: Framed | Held) -> None:
         if isinstance(message, bytes):
-            self._message(jsonrpc.parse(message))
+            chunk = parse_chunk(message) if self.loader.dispatcher is not None else None
+            if chunk is not None:
+                self._guarded(self._request, chunk, self._queue.put)
+            else:
+                self._message(jsonrpc.parse(message))
         elif isinstance(message, Problem):
             self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
         elif self._flights.withdraw(message.flight):  # else it was cancelled meanwhile
@@ -222,17 +228,18 @@ class Connection(Generic[A]):
         return False
 
     def _refuse(self, request: Request, reply_to: ReplyTo, error: OmnirtError) -> None:
-        if request.id is None:
-            self._app.notification_failed(request.method, request.params, error)
-        else:
-            reply_to(jsonrpc.encode_error(request.id, error))
+        if request.id is not None:
+            reply_to(encode_reply(request.id, request.method, error))
+            return
+        params = request.params if request.decoded is None else jsonrpc.encode(request.decoded)
+        self._app.notification_failed(request.method, params, error)
 
     def _dispatch(self, request: Request, reply_to: ReplyTo) -> None:
         dispatcher = self.loader.dispatcher
         assert dispatcher is not None, "it is held until then"
         if request.method == "session.start":
             self._app.warm_up()
-        ctx = RequestContext(self._app, request.method, request.params, is_notification=request.id is None)
+        ctx = RequestContext(self._app, request)
         answer: object = dispatcher.start(ctx)
         if isinstance(answer, CoroutineType):
             answer = self._loop.create_task(answer)
@@ -269,12 +276,12 @@ class Connection(Generic[A]):
         self._answer(request, ctx, reply_to, outcome)
 
     def _answer(self, request: Request, ctx: RequestContext[A], reply_to: ReplyTo, outcome: Settled) -> None:
+        if isinstance(outcome, OmnirtError):
+            self._refuse(request, reply_to, outcome)
+            return
         if request.id is not None:
             reply_to(encode_reply(request.id, request.method, outcome))
-        elif isinstance(outcome, OmnirtError):
-            self._app.notification_failed(request.method, request.params, outcome)
-        if not isinstance(outcome, OmnirtError):
-            ctx.replied()
+        ctx.replied()
 
     def _settle(
         self, request: Request, ctx: RequestContext[A], flight: Flight | None, done: asyncio.Future[object]

@@ -1,7 +1,8 @@
 """From a request to its handler: the one user of jsonrpcserver, loaded with the first method that needs it.
 
-jsonrpcserver looks the method up, binds the arguments and runs it, one element of a batch at a time: its own
-batch handling lets one bad element spoil the others, and its decoding and error texts are not the contract's.
+jsonrpcserver runs the handler, for one element of a batch at a time: its own batch handling lets one bad
+element spoil the others, and its decoding and error texts are not the contract's. Its search for the method
+and its binding of the arguments are left out, as every handler here takes the context alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import METHODS, MethodSpec
@@ -18,75 +19,82 @@ from omnirt.rpc.boundary import Handler, Outcome, RequestContext, Result, wire_e
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its import warns of its own use of deprecated modules
-    from jsonrpcserver.async_dispatcher import dispatch_request
+    from jsonrpcserver.async_dispatcher import call as call_waiting
+    from jsonrpcserver.dispatcher import call
     from jsonrpcserver.request import Request
     from jsonrpcserver.result import Error, Success
 
 A = TypeVar("A")
+_Context = RequestContext[Any]
+
+
+class _Method(NamedTuple):
+    """A handler as jsonrpcserver wants it, and whether it waits (`async def`)."""
+
+    request: Request
+    run: Callable[[_Context], object]
+    waits: bool
 
 
 class Dispatcher(Generic[A]):
     """Runs handlers through jsonrpcserver.
 
     Args:
-        handlers: By method name. Whether one waits (`async def`) is decided here, once.
+        handlers: By method name. Whether one waits is decided here, once.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        self._waits = {name for name, handler in handlers.items() if inspect.iscoroutinefunction(handler)}
-        self._wrapped = {name: _wrap(METHODS[name], handler) for name, handler in handlers.items()}
-        self._requests = {name: Request(name, [], None) for name in handlers}
+        self._methods = {name: _method(name, METHODS[name], handler) for name, handler in handlers.items()}
 
     def start(self, ctx: RequestContext[A]) -> Outcome | Coroutine[None, None, Outcome]:
         """What the handler answered at once, a future that will, or a coroutine to be run as a task."""
-        request = self._requests.get(ctx.method) or Request(ctx.method, [], None)
-        if ctx.method in self._waits:
-            return self._awaited(ctx, request)
-        coroutine = dispatch_request(self._wrapped, ctx, request)
-        try:
-            coroutine.send(None)
-        except StopIteration as done:
-            return _outcome(done.value[1], ctx.method)
-        coroutine.close()
-        raise RuntimeError(f"The handler of {ctx.method} waits, but is no coroutine function")
-
-    async def _awaited(self, ctx: RequestContext[A], request: Request) -> Outcome:
-        # Made here, so that nothing is left unawaited when the task is cancelled before it begins.
-        _, result = await dispatch_request(self._wrapped, ctx, request)
-        return _outcome(result, ctx.method)
+        method = self._methods.get(ctx.method)
+        if method is None:
+            return OmnirtError("method_not_found", f"There is no method `{shortened(ctx.method)}`.")
+        if method.waits:
+            return _waited(ctx, method)
+        return _outcome(call(method.request, ctx, method.run))
 
 
-class _OneArgument(inspect.Signature):
-    """Of a function that takes the context alone, and is called by nobody else."""
-
-    def bind(self, *args: object, **kwargs: object) -> inspect.BoundArguments:
-        """They fit. jsonrpcserver only asks whether they do, and finding out is a third of its dispatch."""
-        return cast("inspect.BoundArguments", None)
+async def _waited(ctx: _Context, method: _Method) -> Outcome:
+    # Made here, so that nothing is left unawaited when the task is cancelled before it begins.
+    return _outcome(await call_waiting(method.request, ctx, method.run))
 
 
-def _outcome(result: Any, method: str) -> Outcome:
+def _outcome(result: Any) -> Outcome:
     """What one of jsonrpcserver's results says: of two classes that have no accessor in common."""
-    if hasattr(result, "_value"):
-        return cast("Outcome", result._value.result)
-    data = result._error.data
-    if isinstance(data, OmnirtError):
-        return data
-    return OmnirtError("method_not_found", f"There is no method `{shortened(method)}`.")
+    return cast("Outcome", result._value.result if hasattr(result, "_value") else result._error.data)
 
 
-def _wrap(spec: MethodSpec, handler: Handler) -> Callable[..., Awaitable[object]]:
-    """`handler` as jsonrpcserver wants it. It takes the context alone, and decodes the params itself."""
+def _method(name: str, spec: MethodSpec, handler: Handler) -> _Method:
+    """`handler` as one that takes the context alone, and decodes the params itself."""
     waits = inspect.iscoroutinefunction(handler)
+    run = _waiting(spec, handler) if waits else _at_once(spec, handler)
+    return _Method(Request(name, [], None), run, waits)
 
-    async def method(ctx: RequestContext[object]) -> object:
+
+def _at_once(spec: MethodSpec, handler: Handler) -> Callable[[_Context], object]:
+    def method(ctx: _Context) -> object:
         try:
-            params = decode_params(spec.params, ctx.params)
-            answer = handler(ctx, params)
-            return Success(await cast("Awaitable[Result]", answer) if waits else answer)
+            request = ctx.request
+            return Success(handler(ctx, request.decoded or decode_params(spec.params, request.params)))
         except Exception as error:  # noqa: BLE001 - the boundary: whatever a handler raises becomes an error reply
-            wire = wire_error(error, ctx.method)
-            return Error(wire.code, wire.message, wire)
+            return _failure(error, ctx)
 
-    # jsonrpcserver asks for it on every call, and to compute it costs more than all the rest.
-    method.__signature__ = _OneArgument()  # type: ignore[attr-defined] # functions take attributes
     return method
+
+
+def _waiting(spec: MethodSpec, handler: Handler) -> Callable[[_Context], object]:
+    async def method(ctx: _Context) -> object:
+        try:
+            params = decode_params(spec.params, ctx.request.params)
+            return Success(await cast("Awaitable[Result]", handler(ctx, params)))
+        except Exception as error:  # noqa: BLE001 - the same
+            return _failure(error, ctx)
+
+    return method
+
+
+def _failure(error: Exception, ctx: _Context) -> object:
+    wire = wire_error(error, ctx.method)
+    return Error(wire.code, wire.message, wire)

@@ -55,6 +55,8 @@ class Lifecycle:
             if request.id is None:
                 return Empty()
             raise OmnirtError("invalid_request", "After `shutdown` only `exit` is legal.")
+        if name.startswith("session."):
+            return None  # nearly all that comes
         match name:
             case "initialize" if request.id is None:
                 return None  # it must not use up the one that there is

@@ -1,0 +1,70 @@
+"""A chunk of audio read in one pass is what the two passes make of it, or is left to them."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from omnirt.protocol import jsonrpc
+from omnirt.protocol.chunks import parse_chunk
+from omnirt.protocol.methods import SessionSendAudioParams
+from omnirt.protocol.validation import decode_params
+
+AUDIO = base64.b64encode(b"ab" * 480).decode()
+PARAMS = {"sessionId": "s", "audio": AUDIO}
+
+
+def line(**members: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "method": "session.sendAudio", "params": PARAMS, **members}).encode()
+
+
+@pytest.mark.parametrize("request_id", [None, 0, -7, 2**60, "", "a"])
+def test_a_chunk_is_read_with_its_params(request_id: object) -> None:
+    request = parse_chunk(line(id=request_id))
+    assert request is not None
+    assert request.id == json.dumps(request_id).encode()
+    assert request.decoded == SessionSendAudioParams(session_id="s", audio=b"ab" * 480)
+
+
+def test_a_chunk_without_an_id_is_a_notification() -> None:
+    request = parse_chunk(line())
+    assert request is not None
+    assert request.id is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        line(method="session.sendText"),
+        line(jsonrpc="1.0"),
+        line(jsonrpc=None),
+        line(id=1.5),
+        line(id=[1]),
+        line(params=None),
+        line(params=[]),
+        line(params={**PARAMS, "recrod": 1}),
+        line(params={**PARAMS, "audio": "%%%"}),
+        line(params={"sessionId": "s"}),
+        line(extra="é").decode("unicode_escape").encode("latin-1"),
+        line(extra=json.loads("[" * 300 + "]" * 300)),
+        b"[" + line() + b"]",
+        line()[:-1],
+        line() + b"x",
+    ],
+)
+def test_whatever_else_it_is_it_is_left_to_the_general_way(data: bytes) -> None:
+    assert parse_chunk(data) is None
+
+
+@given(st.dictionaries(st.sampled_from(["id", "jsonrpc", "params", "method", "x"]), st.text() | st.none()))
+def test_both_ways_agree(members: dict[str, object]) -> None:
+    data = line(**members)
+    request = parse_chunk(data)
+    if request is not None:
+        slow = jsonrpc.parse(data)
+        assert isinstance(slow, jsonrpc.Request)
+        assert (slow.method, slow.id) == (request.method, request.id)
+        assert decode_params(SessionSendAudioParams, slow.params) == request.decoded
