@@ -24,7 +24,6 @@ from omnirt.protocol.events import EVENTS, RealtimeClosed
 from omnirt.protocol.methods import (
     CancelParams,
     ClientInfo,
-    HostCapabilities,
     InitializeParams,
     InitializeResult,
     NoParams,
@@ -38,7 +37,10 @@ R = TypeVar("R")
 
 
 class Client(Methods):
-    """Spawns a daemon, and ends it when the `async with` block does.
+    """Spawns a daemon, and ends it when the `async with` block does. One client is for one daemon.
+
+    When the daemon ends without having been asked to, that is `DaemonGone` for all who wait; nothing is
+    started anew, since the sessions are gone.
 
     Args:
         argv: The command; by default `omnirt serve` with this Python, and `args` after it.
@@ -76,6 +78,7 @@ class Client(Methods):
         self._session_streams: dict[str, EventStream] = {}
         self._next_id = 0
         self._gone: DaemonGone | None = None
+        self._ending = False
         self.server: InitializeResult | None = None
         """What the daemon said of itself at the start."""
 
@@ -93,7 +96,10 @@ class Client(Methods):
 
         Raises:
             DaemonGone: It cannot be started, or ends at once.
+            OmnirtError: It was started before.
         """
+        if self._process is not None:
+            raise OmnirtError("invalid_request", "This client had its daemon: make another Client.")
         self._process = await DaemonProcess.spawn(
             self._argv, env=self._env, cwd=self._cwd, stderr=self._stderr
         )
@@ -102,9 +108,7 @@ class Client(Methods):
             protocol_version=PROTOCOL_VERSION,
             client_info=ClientInfo(name=self._name),
             process_id=os.getpid(),
-            capabilities=HostCapabilities(
-                tools=bool(self._tools.handlers), approvals=self._tools.approve is not None
-            ),
+            capabilities=self._tools.announce(),
             opt_out_notifications=self._opt_out,
         )
         try:
@@ -116,6 +120,7 @@ class Client(Methods):
 
     async def close(self) -> int | None:
         """Ends sessions and daemon within bounds, and returns the daemon's exit code; harmless twice."""
+        self._ending = True
         if self._process is None or self._reader is None:
             return None
         if self._process.returncode is None and self._gone is None:
@@ -145,14 +150,14 @@ class Client(Methods):
         """Decorates the coroutine function that answers `tool.call` for the host tool `name`."""
 
         def register(handler: ToolHandler) -> ToolHandler:
-            self._tools.handlers[name] = handler
+            self._tools.add(name, handler)
             return handler
 
         return register
 
     def approve(self, handler: ApproveHandler) -> ApproveHandler:
         """Decorates the coroutine function that decides whether a tool may run (`tool.approve`)."""
-        self._tools.approve = handler
+        self._tools.ask(handler)
         return handler
 
     def notifications(self) -> EventStream:
@@ -210,6 +215,7 @@ class Client(Methods):
         """Sends a notification."""
         if self._gone is not None:
             raise self._gone
+        self._ending = self._ending or method == "exit"
         await self._send({"method": method, "params": members(params)})
 
     def _forget(self, request_id: int) -> None:
@@ -242,13 +248,14 @@ class Client(Methods):
             self._fail(gone or DaemonGone(f"The daemon ended with exit code {code}.", code))
 
     def _fail(self, gone: DaemonGone) -> None:
-        """Ends every wait: requests with `gone`, streams too unless the daemon ended as it should."""
+        """Ends every wait: requests with `gone`, streams too unless the daemon ended as it was asked to."""
         self._gone = gone
         for reply in self._waiting.values():
             if not reply.done():
                 reply.set_exception(gone)
+        asked = self._ending and gone.returncode == 0
         for stream in [*self._streams, *self._session_streams.values()]:
-            stream.end(None if gone.returncode == 0 else gone)
+            stream.end(None if asked else gone)
 
     def _receive(self, line: bytes) -> None:
         message = msgspec.json.decode(line, type=Message)

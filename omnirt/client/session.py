@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from omnirt.client.methods import Methods
 from omnirt.client.process import DaemonGone
 from omnirt.client.streams import EventStream
 from omnirt.errors import OmnirtError
 from omnirt.protocol import methods as m
+from omnirt.protocol.session_methods import InputImage, InputText
 
 
 class Session:
@@ -47,6 +49,35 @@ class Session:
         """Sends a user text, and asks for a response unless `respond` is False."""
         params = m.SessionSendTextParams(session_id=self.id, text=text, respond=None if respond else False)
         await self._client.session_send_text(params)
+
+    async def send_message(
+        self,
+        content: Sequence[InputText | InputImage],
+        *,
+        role: Literal["user", "system"] = "user",
+        respond: bool = True,
+    ) -> None:
+        """Sends texts and images, and asks for a response unless `respond` is False."""
+        params = m.SessionSendMessageParams(
+            session_id=self.id, content=list(content), role=role, respond=None if respond else False
+        )
+        await self._client.session_send_message(params)
+
+    async def clear_audio(self) -> None:
+        """Drops audio that was not committed."""
+        await self._client.session_clear_audio(m.SessionParams(session_id=self.id))
+
+    async def update(
+        self,
+        *,
+        agent: str | dict[str, Any] | None = None,
+        variables: dict[str, Any] | None = None,
+        realtime: dict[str, Any] | None = None,
+    ) -> None:
+        """Swaps the active agent, its variables or its settings."""
+        await self._client.session_update(
+            m.SessionUpdateParams(session_id=self.id, agent=agent, variables=variables, realtime=realtime)
+        )
 
     async def respond(self, instructions: str | None = None) -> None:
         """Asks for a response: the agent speaks first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -10,12 +12,15 @@ from msgspec import Struct
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.calls import ToolApproveParams, ToolApproveResult, ToolCallParams, ToolCallResult
+from omnirt.protocol.methods import HostCapabilities
 
 ToolHandler = Callable[[ToolCallParams], Awaitable[object]]
 """Gets the call and returns the output, any JSON value; what it raises is told to the model in words."""
 
 ApproveHandler = Callable[[ToolApproveParams], Awaitable[ToolApproveResult | bool]]
 """Gets the question and returns the decision; what it raises is a no."""
+
+logger = logging.getLogger(__name__)
 
 _Answer = Callable[[msgspec.Raw], Awaitable[Struct]]
 
@@ -35,6 +40,22 @@ class ToolRunner:
         self.approve: ApproveHandler | None = None
         self._write = write
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._announced: HostCapabilities | None = None
+
+    def add(self, name: str, handler: ToolHandler) -> None:
+        """Has the handler answer `tool.call` for this tool."""
+        self._check(handler, known=self._announced is None or bool(self._announced.tools))
+        self.handlers[name] = handler
+
+    def ask(self, handler: ApproveHandler) -> None:
+        """Has the handler answer `tool.approve`."""
+        self._check(handler, known=self._announced is None or bool(self._announced.approvals))
+        self.approve = handler
+
+    def announce(self) -> HostCapabilities:
+        """What the daemon is told at its start: it asks for nothing else later."""
+        self._announced = HostCapabilities(tools=bool(self.handlers), approvals=self.approve is not None)
+        return self._announced
 
     def call(self, call_id: str, method: str, params: msgspec.Raw) -> None:
         """Starts to answer a call of the daemon."""
@@ -73,7 +94,9 @@ class ToolRunner:
             self._refuse(call_id, error.kind, error.message)
         except msgspec.ValidationError as error:
             self._refuse(call_id, "invalid_params", str(error))
-        except Exception as error:  # noqa: BLE001 - a host's handler may raise anything, and the talk goes on
+        except Exception as error:
+            # A host's handler may raise anything, and the talk goes on. The model is told no inside of it.
+            logger.exception("a handler failed: %s", asyncio.current_task())
             self._refuse(call_id, "internal", f"It failed in the host: {type(error).__name__}.")
 
     async def _call_tool(self, params: msgspec.Raw) -> ToolCallResult:
@@ -89,6 +112,12 @@ class ToolRunner:
         if isinstance(decision, ToolApproveResult):
             return decision
         return ToolApproveResult(decision="approve" if decision else "reject")
+
+    def _check(self, handler: Callable[..., object], *, known: bool) -> None:
+        if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)):
+            raise TypeError(f"A handler is a coroutine function (async def), and {handler!r} is none.")
+        if not known:
+            raise OmnirtError("invalid_request", "The first handler is registered before the client starts.")
 
     def _refuse(self, call_id: str, kind: str, message: str) -> None:
         error = OmnirtError(kind, message)

@@ -15,6 +15,7 @@ from omnirt.client import Client, DaemonGone, Session
 from omnirt.errors import OmnirtError
 from omnirt.protocol.events import RealtimeAudio, RealtimeClosed, RealtimeState
 from omnirt.protocol.methods import SessionParams, SessionStartParams
+from omnirt.protocol.session_methods import InputText
 from omnirt.protocol.types import Event
 
 BOUND_S = 60.0
@@ -61,6 +62,21 @@ def test_two_sessions_at_once_have_a_stream_each(tmp_path: Path) -> None:
         total = len([event async for event in everything])
         assert total == sum(map(len, streams))
         assert client.returncode == 0
+
+    run(test)
+
+
+def test_a_session_takes_every_kind_of_input(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with daemon(tmp_path) as client, await client.start_session(start_params()) as session:
+            await session.send_audio(bytes(4800))
+            await session.clear_audio()
+            await session.update(realtime={"voice": "ash"})
+            await session.send_message([InputText(text="You are in Lisbon.")], role="system", respond=False)
+            await session.send_message([InputText(text="Hello")])
+            assert len((await session.wait()).responses) == 1
+            await session.send_text("Silence, please", respond=False)
+            assert (await session.wait()).responses == []
 
     run(test)
 

@@ -418,3 +418,94 @@ def test_the_client_imports_neither_the_sdk_nor_a_dispatcher() -> None:
         assert out.decode().strip() == "[]"
 
     run(test)
+
+
+def test_a_handler_that_is_no_coroutine_function_is_refused_at_once() -> None:
+    client = Client()
+    with pytest.raises(TypeError, match="async def"):
+        client.tool("get_weather")(lambda call: "sunny")  # type: ignore[arg-type, return-value] # it is wrong
+    with pytest.raises(TypeError, match="async def"):
+        client.approve(lambda question: True)  # type: ignore[arg-type, return-value] # the same
+
+
+def test_an_object_whose_call_is_a_coroutine_function_is_a_handler() -> None:
+    class Weather:
+        async def __call__(self, call: ToolCallParams) -> object:
+            return {"sky": "clear"}
+
+    async def test() -> None:
+        client = peer(CALL.replace("TOOL", "'get_weather'"))
+        client.tool("get_weather")(Weather())
+        async with client:
+            assert await answer_of(client) == '{"output": {"sky": "clear"}}'
+
+    run(test)
+
+
+def test_the_first_handler_comes_before_the_start_and_more_may_follow() -> None:
+    async def handler(call: object) -> bool:
+        return True
+
+    async def test() -> None:
+        client = peer("pass")
+        client.tool("one")(handler)
+        async with client:
+            client.tool("two")(handler)
+            with pytest.raises(OmnirtError, match="before the client starts"):
+                client.approve(handler)
+
+    run(test)
+
+
+def test_why_a_handler_failed_is_in_the_hosts_own_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        client = peer(CALL.replace("TOOL", "'get_weather'"))
+
+        @client.tool("get_weather")
+        async def get_weather(call: ToolCallParams) -> object:
+            raise ValueError("no such city")
+
+        async with client:
+            await answer_of(client)
+
+    run(test)
+    assert "no such city" in caplog.text
+    assert "tool.call omnirt-1" in caplog.text
+
+
+def test_a_client_is_for_one_daemon() -> None:
+    async def test() -> None:
+        client = peer("pass")
+        async with client:
+            with pytest.raises(OmnirtError, match="another Client"):
+                await client.start()
+        with pytest.raises(OmnirtError, match="another Client"):
+            await client.start()
+
+    run(test)
+
+
+def test_a_daemon_that_ends_well_without_having_been_asked_to_is_gone_all_the_same() -> None:
+    async def test() -> None:
+        async with peer("if method == 'session.list': sys.exit(0)") as client:
+            stream = client.notifications()
+            with pytest.raises(DaemonGone, match="exit code 0"):
+                await client.session_list()
+            with pytest.raises(DaemonGone):
+                await anext(stream)
+
+    run(test)
+
+
+def test_streams_end_without_an_error_when_the_client_ends_the_daemon() -> None:
+    async def test() -> None:
+        async with peer("pass") as client:
+            one = client.notifications()
+        assert [event async for event in one] == []
+        async with peer("pass") as client:
+            two = client.notifications()
+            await client.shutdown()
+            await client.exit()
+            assert [event async for event in two] == []
+
+    run(test)
