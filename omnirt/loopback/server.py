@@ -10,7 +10,6 @@ import asyncio
 import hmac
 import http
 import logging
-import math
 import secrets
 import time
 import urllib.parse
@@ -174,7 +173,8 @@ class LoopbackServer:
         profile, number, model = admission
         clock = _Clock(profile.speed)
         lasts_ms = parts.script.session_ms
-        expires_at = None if lasts_ms is None else math.ceil(time.time() + lasts_ms / 1000 / profile.speed)
+        # In whole seconds, and never later than it is: whoever trusts it is not late.
+        expires_at = None if lasts_ms is None else int(time.time() + lasts_ms / 1000 / profile.speed)
         talk = Conversation(
             parts, tag=secrets.token_hex(4), model=model, now=clock.now(), expires_at=expires_at
         )

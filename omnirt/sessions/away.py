@@ -32,7 +32,10 @@ def leave(talk: Conversation, now: float) -> list[Ask]:
     talk.turns = Turns(turns.server_vad, turns.creates_response, inputs=turns.inputs, tools=turns.tools)
     error = ErrorInfo(kind="provider_unreachable", message="The connection was lost during the response.")
     for response_id in list(talk.responses.running):
-        talk.give_up(response_id, now, "failed", reason=LOST, error=error)
+        if response_id in turns.cancel_sent:
+            talk.give_up(response_id, now, "cancelled", reason="client_cancelled")
+        else:
+            talk.give_up(response_id, now, "failed", reason=LOST, error=error)
     for series in talk.responses.open_series():
         talk.words_done(series.item_id, series.content_index, series.kind, None, now)
     return unanswered
