@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from omnirt.providers import keyring_store
 from omnirt.providers.keyring_store import KeyringProblem
 from omnirt.providers.urls import UrlProblem, authority, split
+from omnirt.terminal import Help, examples
 
 _ACTS = ("set", "clear", "status")
 _OWN = ("openai", "azure")
@@ -36,7 +37,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         names = [_name(text) for text in args.names]
         act: Callable[[list[str], bool], int] = args.act
-        return act(names, getattr(args, "json", False))
+        return act(names, args.json)
     except UrlProblem as problem:
         return _fail(str(problem), 2)
     except KeyringProblem as problem:
@@ -50,8 +51,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="omnirt auth",
         description="Keys in the keyring of the operating system. Settings, the configuration file and "
         "variables of the environment come before it.",
-        epilog="NAME is openai, azure, or the host[:port] of another server. A key is sent to the host it "
-        "was stored for, and to no other.",
+        epilog=examples(
+            "omnirt auth set openai",
+            "printenv OPENAI_API_KEY | omnirt auth set openai",
+            "omnirt auth status --json",
+            "omnirt auth clear openai",
+            before="NAME is openai, azure, or the host[:port] of another server. A key is sent to the host "
+            "it was stored for, and to no other.",
+        ),
+        formatter_class=Help,
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="set|clear|status")
@@ -64,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (put, clear):
         command.add_argument("names", metavar="NAME", nargs=1)
     status.add_argument("names", metavar="NAME", nargs="*")
-    status.add_argument("--json", action="store_true", help="for programs")
+    for command in (put, clear, status):
+        command.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 
@@ -79,7 +88,7 @@ def _name(text: str) -> str:
     return authority(split(text, default_scheme="https").geturl())
 
 
-def _set(names: list[str], _: bool) -> int:
+def _set(names: list[str], as_json: bool) -> int:
     [name] = names
     keyring_store.backend()  # nobody types a key that can't be kept
     if sys.stdin.isatty():
@@ -89,14 +98,18 @@ def _set(names: list[str], _: bool) -> int:
     if not _KEY.fullmatch(secret):
         return _fail("that is no key: one line of ASCII without spaces is", 2)
     keyring_store.put(name, secret)
-    sys.stdout.write(f"Stored the key for {name}.\n")
-    return 0
+    return _tell({"name": name, "stored": True}, f"Stored the key for {name}.", as_json=as_json)
 
 
-def _clear(names: list[str], _: bool) -> int:
+def _clear(names: list[str], as_json: bool) -> int:
     [name] = names
     known = keyring_store.clear(name)
-    sys.stdout.write(f"Forgot the key for {name}.\n" if known else f"There was no key for {name}.\n")
+    text = f"Forgot the key for {name}." if known else f"There was no key for {name}."
+    return _tell({"name": name, "cleared": known}, text, as_json=as_json)
+
+
+def _tell(document: dict[str, object], text: str, *, as_json: bool) -> int:
+    sys.stdout.write(f"{json.dumps(document) if as_json else text}\n")
     return 0
 
 

@@ -15,6 +15,7 @@ from omnirt.specs.check import problems_of
 from omnirt.specs.load import Agent, AgentLibrary, spec_files
 from omnirt.specs.problems import problem_text
 from omnirt.specs.python_objects import PREFIX
+from omnirt.terminal import Help, examples
 
 
 def run(argv: Sequence[str]) -> int:
@@ -37,7 +38,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="omnirt check",
         description="Tells all that would keep agents from being started, and those that they hand over to"
         " (by name: in the same folders). What they name in Python is imported, and nothing is called.",
-        epilog="Exit code: 0 when all is well, 1 when there are problems.",
+        epilog=examples(
+            "omnirt check agents/",
+            "omnirt check agents/greeter.yaml --json",
+            "omnirt check --no-code agents/push_to_talk.json",
+            before="Exit code: 0 when all is well, 1 when there are problems.",
+        ),
+        formatter_class=Help,
     )
     parser.add_argument(
         "file", nargs="+", help="a .toml, .yaml or .json file, a folder, or python:package.module:name"

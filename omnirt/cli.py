@@ -28,6 +28,13 @@ COMMANDS = {
 }
 """Name → module with `run(argv) -> exit code`, and what it does."""
 
+EXAMPLES = (
+    "  omnirt demo --fast",
+    """  echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | omnirt serve""",
+    "  omnirt check agents/",
+    "  omnirt history list",
+)
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs a command and returns its exit code."""
@@ -85,4 +92,5 @@ def _is_terminal() -> bool:
 
 def _usage() -> str:
     lines = [f"  {name:<9} {does}" for name, (_, does) in COMMANDS.items()]
-    return "\n".join(["usage: omnirt [--version] [COMMAND] …", "", "commands:", *lines, ""])
+    head = ["usage: omnirt [--version] [COMMAND] …", "", "commands:"]
+    return "\n".join([*head, *lines, "", "omnirt COMMAND --help tells more.", "", "examples:", *EXAMPLES, ""])

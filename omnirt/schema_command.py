@@ -15,6 +15,7 @@ from omnirt.providers.config import Configuration
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.specs import AgentSpec
 from omnirt.specs.realtime_settings import RealtimeSettings
+from omnirt.terminal import Help, examples, write_json
 
 _TYPES = "omnirt.d.ts"
 
@@ -26,9 +27,9 @@ def run(argv: Sequence[str]) -> int:
     args = _parser(by_name).parse_args(argv)
     try:
         if args.write is not None:
-            return _write(args.write, files)
+            return _write(args.write, files, as_json=args.json)
         if args.check is not None:
-            return _check(args.check, files)
+            return _check(args.check, files, as_json=args.json)
     except OSError as error:
         sys.stderr.write(f"omnirt schema: {error.filename or args.write or args.check}: {error.strerror}.\n")
         return 2
@@ -58,7 +59,14 @@ def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="omnirt schema",
         description="Prints one schema of the wire protocol, or writes or checks a folder of all of them.",
-        epilog="`omnirt schema typescript > omnirt.d.ts` gives a host in TypeScript its types.",
+        epilog=examples(
+            "omnirt schema > openrpc.json",
+            "omnirt schema agent",
+            "omnirt schema typescript > omnirt.d.ts",
+            "omnirt schema --write schemas",
+            "omnirt schema --check schemas --json",
+        ),
+        formatter_class=Help,
     )
     parser.add_argument(
         "name", nargs="?", choices=list(names), default="openrpc", help="which one (default: openrpc)"
@@ -68,21 +76,27 @@ def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
     place.add_argument(
         "--check", metavar="DIR", type=Path, help="fail when a file in DIR is not what would be written"
     )
+    parser.add_argument("--json", action="store_true", help="of --write and --check: say which files as JSON")
     return parser
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> int:
+def _write(folder: Path, files: Mapping[str, str], *, as_json: bool) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name in _others(folder, files):
         (folder / name).unlink()
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
+    if as_json:
+        write_json({"written": sorted(files)})
     return 0
 
 
-def _check(folder: Path, files: Mapping[str, str]) -> int:
+def _check(folder: Path, files: Mapping[str, str], *, as_json: bool) -> int:
     stale = [name for name, text in files.items() if not _holds(folder / name, text)]
     stale += _others(folder, files)
+    if as_json:
+        write_json({"ok": not stale, "stale": stale})
+        return 1 if stale else 0
     for name in stale:
         sys.stderr.write(f"{folder / name} is not what the tables say; `make schemas` writes it anew\n")
     return 1 if stale else 0

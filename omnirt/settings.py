@@ -48,10 +48,13 @@ def parse_serve(argv: Sequence[str], environ: Mapping[str, str]) -> ServeSetting
     parser = argparse.ArgumentParser(
         prog="omnirt serve",
         description="The daemon: JSON-RPC 2.0 on stdin and stdout, logs on stderr.",
-        epilog="Each option has a variable as well (OMNIRT_DATA_DIR for --data-dir); the option wins.",
+        epilog="Each option has a variable as well (OMNIRT_DATA_DIR for --data-dir); the option wins.\n\n"
+        "examples:\n"
+        """  echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | omnirt serve\n"""
+        "  omnirt serve --data-dir data --agents agents/ --log-level warning < requests.jsonl",
         allow_abbrev=False,
         # With a width it does not ask the terminal for one, by modules that every start would pay for.
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),
     )
     parser.add_argument("--stdio", action="store_true", help="accepted, means nothing")
     parser.add_argument(
@@ -129,6 +132,8 @@ OPTIONS: dict[str, Option] = {
     ),
     "tape": Option(Path, "FILE", "record all messages, without secrets, into this file"),
     "tape_audio": Option(
-        _one_of(TapeAudio), "files|inline|none", "where audio of the tape goes (default: FILE.audio beside it)"
+        _one_of(TapeAudio),
+        "files|inline|none",
+        "where audio of the tape goes (default: FILE.audio beside it)",
     ),
 }

@@ -20,6 +20,7 @@ from omnirt.demo.provider import Provider, choose
 from omnirt.demo.verdict import verdict
 from omnirt.demo.view import View, make_view
 from omnirt.errors import OmnirtError
+from omnirt.terminal import Help, examples
 
 FAST = 20.0
 
@@ -30,6 +31,8 @@ def run(argv: Sequence[str]) -> int:
         prog="omnirt demo",
         description="Spawns the daemon as a host would and holds a voice conversation with it, offline: "
         "a spoken question, a tool call, an answer that is interrupted, and a goodbye.",
+        epilog=examples("omnirt demo", "omnirt demo --fast", "omnirt demo --fast --json --data-dir data"),
+        formatter_class=Help,
     )
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of the timeline")
     parser.add_argument("--fast", action="store_true", help=f"{FAST:g} times faster than real time, for CI")

@@ -25,6 +25,7 @@ from omnirt.providers.settings import ConnectionSettings
 from omnirt.sessions.on_machine import open_here
 from omnirt.sessions.services import Services
 from omnirt.storage.paths import default_data_dir
+from omnirt.terminal import Help, examples
 
 
 def run(argv: Sequence[str]) -> int:
@@ -52,8 +53,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="omnirt doctor",
         description="Settings and where they come from, folders, versions, and a real connection to the "
         "provider, which costs some ten tokens. No secret is shown.",
-        epilog="Settings that a host passes to session.start are not known here: put them into a file, and "
-        "name it with --config.",
+        epilog=examples(
+            "omnirt doctor",
+            "omnirt doctor --offline --json",
+            "omnirt doctor --config config.toml",
+            before="Settings that a host passes to session.start are not known here: put them into a file, "
+            "and name it with --config.",
+        ),
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="for programs")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from omnirt.terminal import Help, examples
 
 
 def history_parser() -> argparse.ArgumentParser:
@@ -13,31 +15,58 @@ def history_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="omnirt history",
         description="What is stored of conversations, whether or not a daemon runs.",
+        epilog=examples("omnirt history list", "omnirt history show s1", "omnirt history show s1 --json"),
+        formatter_class=Help,
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
 
-    sub = _command(commands, "list", "Sessions, the newest first.")
+    sub = _command(
+        commands,
+        "list",
+        "Sessions, the newest first.",
+        ("omnirt history list --query 'lisbon weath*'", "omnirt history list --all --json"),
+    )
     sub.add_argument("--project", metavar="SLUG", help="of this project alone")
     sub.add_argument("--agent", metavar="SLUG", help="with this agent alone")
     sub.add_argument("--query", metavar="WORDS", help="in which all of these were said; wo* finds word")
     sub.add_argument("--limit", metavar="N", type=_above_0(int), default=50, help="at most so many (50)")
     sub.add_argument("--all", action="store_true", help="all of them")
 
-    sub = _command(commands, "show", "What was said in a session; what nobody heard is marked.")
+    sub = _command(
+        commands,
+        "show",
+        "Who said what in a session, and when; what nobody heard, tools and recordings.",
+        ("omnirt history show s1", "omnirt history show s1 --json"),
+    )
     sub.add_argument("session", metavar="SESSION")
 
-    sub = _command(commands, "export", "The conversation as a stereo WAV file, or one item of it.")
+    sub = _command(
+        commands,
+        "export",
+        "The conversation as a stereo WAV file, or one item of it.",
+        ("omnirt history export s1 talk.wav", "omnirt history export s1 talk.wav --overwrite --json"),
+    )
     sub.add_argument("session", metavar="SESSION")
     sub.add_argument("file", metavar="FILE", type=Path)
     sub.add_argument("--item", metavar="ITEM", help="the audio of this item alone, in mono")
     sub.add_argument("--run", metavar="RUN", help="of this run of the session alone")
     sub.add_argument("--overwrite", action="store_true", help="in place of a file that is there")
 
-    sub = _command(commands, "delete", "Deletes sessions, with their recordings, for good.")
+    sub = _command(
+        commands,
+        "delete",
+        "Deletes sessions, with their recordings, for good.",
+        ("omnirt history delete s1", "omnirt history delete s2 s3 --json"),
+    )
     sub.add_argument("session", metavar="SESSION", nargs="+")
 
-    sub = _command(commands, "prune", "Deletes sessions that are too old or take too much room, for good.")
+    sub = _command(
+        commands,
+        "prune",
+        "Deletes sessions that are too old or take too much room, for good.",
+        ("omnirt history prune --days 30 --dry-run", "omnirt history prune --max-bytes 5000000000"),
+    )
     sub.add_argument("--days", metavar="N", type=_above_0(float), help="those that ended longer ago")
     sub.add_argument("--max-bytes", metavar="N", type=_above_0(int), help="the oldest, while all take more")
     sub.add_argument("--dry-run", action="store_true", help="say which, and delete nothing")
@@ -49,18 +78,34 @@ def history_parser() -> argparse.ArgumentParser:
 
 def storage_parser() -> argparse.ArgumentParser:
     """Those of `omnirt storage`."""
-    parser = argparse.ArgumentParser(prog="omnirt storage", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="omnirt storage",
+        description="Whether what is stored fits together, and how to mend it.",
+        epilog=examples("omnirt storage verify", "omnirt storage verify --repair --json"),
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
     does = "Looks whether database and recordings fit together; sessions that are live are left alone."
-    sub = _command(commands, "verify", does)
+    sub = _command(commands, "verify", does, ("omnirt storage verify", "omnirt storage verify --repair"))
     sub.add_argument("--repair", action="store_true", help="put in order what can be; no word is deleted")
     return parser
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    does: str,
+    lines: Sequence[str],
 ) -> argparse.ArgumentParser:
-    sub = commands.add_parser(name, help=does, description=does, allow_abbrev=False)
+    sub = commands.add_parser(
+        name,
+        help=does,
+        description=does,
+        epilog=examples(*lines),
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
     sub.add_argument("--json", action="store_true", help="for programs")
     default = _variable("OMNIRT_DATA_DIR")
     sub.add_argument("--data-dir", metavar="DIR", type=Path, default=default, help="as for serve")
