@@ -8,12 +8,14 @@ imported when a session first needs them (0.2 s, 22 MB), in a thread.
 from __future__ import annotations
 
 import audioop
+from functools import partial
 from typing import TYPE_CHECKING
 
 from omnirt.protocol.types import AudioFormat, AudioSpec
 
 if TYPE_CHECKING:
     import numpy
+    import soxr
     from numpy.typing import NDArray
 
 _FULL_SCALE = 32767
@@ -75,11 +77,15 @@ class Resampler:
         self._numpy = numpy
         self._format: AudioFormat = audio_format
         # Not as integers: soxr would dither them, with another noise for every way to cut the stream.
-        self._stream = soxr.ResampleStream(source, target, 1, dtype="float32", quality="HQ", vr=True)
+        self._make = partial(soxr.ResampleStream, source, target, 1, dtype="float32", quality="HQ", vr=True)
+        self._stream: soxr.ResampleStream | None = None
         self._half = b""
         """Of a sample whose other half is in the next chunk."""
-        self.pending = False
+
+    @property
+    def pending(self) -> bool:
         """Whether audio came since the last flush."""
+        return self._stream is not None
 
     def convert(self, data: bytes) -> bytes:
         """What a chunk makes of the stream: less than a chunk at first, nothing perhaps."""
@@ -88,13 +94,14 @@ class Resampler:
         data, self._half = data[:whole], data[whole:]
         if not data:
             return b""
-        self.pending = True
+        if self._stream is None:
+            self._stream = self._make()
         samples = self._numpy.frombuffer(linear(data, self._format), "<i2").astype("float32")
         return self._bytes(self._stream.resample_chunk(samples))
 
     def flush(self) -> bytes:
         """The rest of the stream: as much came out then as went in, to the sample. Another one may follow."""
-        if not self.pending:
+        if self._stream is None:
             return b""
         rest = self._bytes(self._stream.resample_chunk(self._numpy.zeros(0, "float32"), last=True))
         self.reset()
@@ -102,10 +109,8 @@ class Resampler:
 
     def reset(self) -> None:
         """Forget the rest of the stream; another one begins."""
-        if self.pending:
-            self._stream.clear()
+        self._stream = None
         self._half = b""
-        self.pending = False
 
     def _bytes(self, samples: NDArray[numpy.float32]) -> bytes:
         rounded = self._numpy.rint(samples).clip(-_FULL_SCALE - 1, _FULL_SCALE)

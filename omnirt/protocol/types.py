@@ -138,7 +138,7 @@ class AudioSpec(Struct, rename="camel", kw_only=True):
 
 
 class SampleRate(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """The rate in Hz that a host asks for a direction; where it is not the provider's, the daemon resamples."""
+    """The rate in Hz that a host asks for a direction; from the provider's, the daemon resamples."""
 
     sample_rate: Literal[8000, 16000, 24000, 48000]
 

@@ -35,6 +35,13 @@ class InputPump:
 
     async def work(self) -> None:
         """Carry inputs upstream, in order, until cancelled."""
+        try:
+            await self._carry()
+        finally:
+            if self._engine.incoming is not None:
+                self._engine.incoming.reset()
+
+    async def _carry(self) -> None:
         for count in itertools.count(1):
             await self._engine.link.up.wait()
             entry = await self._next()

@@ -27,7 +27,7 @@ _SERIES = {
     "realtime.transcriptDelta": "realtime.transcriptDone",
     "realtime.textDelta": "realtime.textDone",
 }
-_BYTES_PER_MS = {"pcm16": 48, "g711_ulaw": 8, "g711_alaw": 8}
+_SAMPLE_BYTES = {"pcm16": 2, "g711_ulaw": 1, "g711_alaw": 1}
 
 
 def check(
@@ -47,7 +47,7 @@ def check(
     """
     runs: dict[str, Run] = {}
     sent = sent or {}
-    started: dict[str, str] = {}
+    started: dict[str, Message] = {}
     answers: dict[object, int] = defaultdict(int)
     for message in _flat(messages):
         assert message.get("jsonrpc") == "2.0", message
@@ -61,7 +61,8 @@ def check(
                 continue
             run_id = params["runId"]
             assert run_id in started, f"an event before the reply to its start: {shown(message)}"
-            run = runs.setdefault(run_id, Run(params["sessionId"], opted_out))
+            rate = started[run_id]["outputAudio"]["sampleRate"]
+            run = runs.setdefault(run_id, Run(params["sessionId"], opted_out, rate))
             run.take(message["method"], params)
     for request_id, request in sent.items():
         assert answers[request_id] == 1, f"{answers[request_id]} answers to {shown(request)}"
@@ -73,9 +74,10 @@ def check(
 class Run:
     """The rules of one run."""
 
-    def __init__(self, session_id: str, opted_out: Collection[str]) -> None:
+    def __init__(self, session_id: str, opted_out: Collection[str], rate: int) -> None:
         self._session_id = session_id
         self._opted_out = opted_out
+        self._rate = rate
         self._seq = 0
         self._at_ms = 0
         self._state = ""
@@ -173,7 +175,7 @@ class Run:
             assert params["offsetMs"] == part.sent_ms, f"{where}: {part.sent_ms} ms were before"
             part.sent_ms += params["deltaMs"]
             size = len(base64.b64decode(params["audio"], validate=True))
-            length_ms = size / _BYTES_PER_MS[params["audioFormat"]]
+            length_ms = size * 1000 / self._rate / _SAMPLE_BYTES[params["audioFormat"]]
             assert abs(length_ms - params["deltaMs"]) < 1, f"{where}: {length_ms} ms in it"
         elif method == "realtime.audioInterrupted":
             assert not part.cut, f"{where}: cut twice"
@@ -206,7 +208,7 @@ def _check_reply(
     reply: Message,
     request: Message | None,
     runs: Mapping[str, Run],
-    started: dict[str, str],
+    started: dict[str, Message],
 ) -> None:
     assert ("result" in reply) != ("error" in reply), reply
     if "error" in reply:
@@ -219,7 +221,7 @@ def _check_reply(
     method = request["method"] if request else ""
     params = (request or {}).get("params") or {}
     if "features" in result and "runId" in result:
-        started[result["runId"]] = result["sessionId"]
+        started[result["runId"]] = result
     elif method == "session.wait":
         ended: dict[str, str] = {}
         for run in runs.values():
@@ -227,7 +229,7 @@ def _check_reply(
         for response in result["responses"] if ended else ():
             assert ended.get(response["responseId"]) == response["status"], f"{reply}: not ended yet"
     elif method == "session.stop":
-        of_session = [run_id for run_id, session_id in started.items() if session_id == params["sessionId"]]
+        of_session = [run_id for run_id, r in started.items() if r["sessionId"] == params["sessionId"]]
         over = [run_id for run_id in of_session if run_id in runs and runs[run_id].closed]
         assert over == of_session, f"{reply}: before realtime.closed"
 
