@@ -71,6 +71,7 @@ class Reconnector:
         self._noticed = Signal()
         self._opened = time.monotonic()
         self._attempts = self._flaps = 0
+        self._clock_is_wrong = False
         self._began = 0.0
         engine.kept = Kept(lambda: engine.talk.turns.server_vad)
         engine.on_loss = self._lost
@@ -95,10 +96,14 @@ class Reconnector:
         """Wait for a loss, or for a pause of the talk shortly before the provider's limit."""
         while self._loss is None:
             now = time.monotonic()
-            pause, latest = expiry_times(self._opened, self._engine.expires_at)
+            pause, latest = expiry_times(
+                self._opened, None if self._clock_is_wrong else self._engine.expires_at
+            )
             talk = self._engine.talk
             quiet = talk.turns.idle(now) and not talk.playback.unsettled()
             if now >= latest or (now >= pause and quiet):
+                # The limit is a time of day. Where ours is wrong, every connection may seem to end soon.
+                self._clock_is_wrong = now - self._opened < STABLE_S
                 return "expiring"
             if now >= pause:
                 await self._engine.changed.wait(latest)

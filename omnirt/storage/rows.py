@@ -12,13 +12,17 @@ from omnirt.storage.records import Heard, RunInfo, Side
 
 _SESSION = """INSERT INTO sessions (session_id, project_slug, agent_slug, started_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (session_id) DO NOTHING"""
+# Runs of a session are in the order of their start, also when the clock was set back between them.
 _RUN = """INSERT INTO runs (run_id, session_id, agent, provider, model, record, input_format, input_rate,
-    output_format, output_rate, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    output_format, output_rate, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT
+        CASE WHEN max(started_at) >= ?11
+            THEN strftime('%Y-%m-%dT%H:%M:%fZ', max(started_at), '+0.001 seconds')
+        ELSE ?11 END FROM runs WHERE session_id = ?2))
     ON CONFLICT (run_id) DO NOTHING"""
 _RUN_EXISTS = "SELECT 1 FROM runs WHERE run_id = ?"
 _OPEN_RUNS = """SELECT run_id, session_id FROM runs WHERE ended_at IS NULL AND (?1 IS NULL OR session_id = ?1)
     LIMIT ?2"""
-_RUN_END = "UPDATE runs SET ended_at = ?, reason = ?, duration_ms = ? WHERE run_id = ?"
+_RUN_END = "UPDATE runs SET ended_at = max(?, started_at), reason = ?, duration_ms = ? WHERE run_id = ?"
 _RUN_AGENT = "UPDATE runs SET active_agent = ? WHERE run_id = ?"
 _RUN_DELETE = "DELETE FROM runs WHERE run_id = ?"
 _SESSION_DELETE = """DELETE FROM sessions

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from tests.support.daemon import Message
 from tests.support.host import Host, Talk, error_of
+from tests.support.provider import Provider
 from tests.support.speech import b64, silence, utterance
 
 FIRST_TEXT = {"type": "conversation.item.create"}
@@ -341,3 +343,16 @@ async def conversation(talk: Talk) -> list[tuple[str, str]]:
         texts = [part.get("text") or part.get("transcript") or "" for part in item.get("content", ())]
         shown.append((item.get("role", ""), " ".join(texts)))
     return shown
+
+
+async def test_a_limit_that_only_a_wrong_clock_sees_costs_one_reconnect(host: Host) -> None:
+    """The provider tells a time of day: by a clock that is ahead, each connection would end at once."""
+    await (await host.start()).ask("stop")  # the voice SDK is loaded
+    async with Provider.open(expires_at=time.time() + 2) as provider:
+        settings = {"provider": "compatible", "openai_realtime_url": provider.url, "api_key": "k"}
+        talk = await host.start(settings=settings)
+        assert (await talk.event("state", state="reconnecting"))["cause"] == "expiring"
+        await back(talk)
+        assert (await talk.refused("wait", **{"for": "closed"}, timeoutMs=2000))["kind"] == "timed_out"
+        assert len(states(talk, "reconnecting")) == 1
+        assert (await talk.ask("get"))["state"] != "reconnecting"

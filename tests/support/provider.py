@@ -29,7 +29,7 @@ WAIT_S = 10.0
 class Provider:
     """The server, and the one conversation that a test holds over it."""
 
-    def __init__(self, *, answers: bool) -> None:
+    def __init__(self, *, answers: bool, expires_at: float | None) -> None:
         self.received: list[Json] = []
         """Every event of the client, in order."""
         self.requests: list[Request] = []
@@ -45,13 +45,14 @@ class Provider:
             "id": "sess_1",
             "model": "gpt-realtime",
             "output_modalities": ["audio"],
+            "expires_at": expires_at,
         }
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, *, answers: bool = True) -> AsyncIterator[Provider]:
-        """Run a server; with `answers` false it sends nothing by itself."""
-        provider = cls(answers=answers)
+    async def open(cls, *, answers: bool = True, expires_at: float | None = None) -> AsyncIterator[Provider]:
+        """Run a server; with `answers` false it sends nothing by itself. `expires_at` is only said."""
+        provider = cls(answers=answers, expires_at=expires_at)
         server: Server = await serve(
             provider._converse,
             "127.0.0.1",

@@ -34,7 +34,7 @@ def run_info(
         agent_slug=agent,
         provider="simulator",
         model="simulated",
-        started_at="2025-01-01T00:00:00Z",
+        started_at="2025-01-01T00:00:00.000Z",
         record=record,
         input_format=input_format,
         input_rate=24_000 if input_format == "pcm16" else 8_000,
