@@ -55,6 +55,18 @@ def history_parser() -> argparse.ArgumentParser:
 
     sub = _command(
         commands,
+        "tape",
+        "The conversation as a tape for omnirt replay, on stdout.",
+        ("omnirt history tape s1 > talk.jsonl", "omnirt history tape s1 --audio none > words.jsonl"),
+    )
+    sub.add_argument("session", metavar="SESSION")
+    sub.add_argument("--run", metavar="RUN", help="this run of the session alone")
+    sub.add_argument(
+        "--audio", choices=("inline", "none"), default="inline", help="with its audio, or without"
+    )
+
+    sub = _command(
+        commands,
         "delete",
         "Deletes sessions, with their recordings, for good.",
         ("omnirt history delete s1", "omnirt history delete s2 s3 --json"),

@@ -118,6 +118,13 @@ def _export(args: argparse.Namespace, data_dir: Path) -> None:
         sys.stdout.write(f"{result.path}: {view.length(result.duration_ms)}, {sides}\n")
 
 
+def _tape(args: argparse.Namespace, data_dir: Path) -> None:
+    from omnirt.history.tape import tape_of
+
+    for line in tape_of(data_dir, args.session, args.run, args.audio):
+        sys.stdout.buffer.write(line)
+
+
 def _delete(args: argparse.Namespace, data_dir: Path) -> None:
     deleted = []
     try:
@@ -177,6 +184,7 @@ ACTS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
     "list": _list,
     "show": _show,
     "export": _export,
+    "tape": _tape,
     "delete": _delete,
     "prune": _prune,
 }

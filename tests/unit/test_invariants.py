@@ -21,6 +21,8 @@ THIRD_PARTY = {
     "omnirt/protocol": {"msgspec"},
     "omnirt/errors.py": set(),
     "omnirt/client": {"msgspec", "anyio"},
+    "omnirt/tapes": set(),
+    "omnirt/testing": {"msgspec", "pytest"},
     "omnirt/storage": {"msgspec", "anyio", "platformdirs"},
     "omnirt/rpc": {"msgspec", "anyio", "jsonrpcserver", "oslash"},
     "omnirt/stdio": {"anyio"},

@@ -1,0 +1,60 @@
+"""Fixtures of pytest for those who write a host: `pytest_plugins = ["omnirt.testing"]` in `conftest.py`.
+
+`omnirt_daemon` is a daemon on the simulator, `omnirt_client` a client of one. When a test fails, its report
+has the last messages that crossed the wire. Needs pytest, which the extra `testing` brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from omnirt.client import Client
+from omnirt.testing.daemons import SimulatedDaemon, replay_command
+from omnirt.testing.expectations import Expectations
+from omnirt.testing.script import Script, script
+
+__all__ = [
+    "Expectations",
+    "Script",
+    "SimulatedDaemon",
+    "omnirt_client",
+    "omnirt_daemon",
+    "pytest_runtest_makereport",
+    "replay_command",
+    "script",
+]
+
+_TAPE = pytest.StashKey[Path]()
+_LAST = 20
+_LONG = 300
+
+
+@pytest.fixture
+def omnirt_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SimulatedDaemon]:
+    """A daemon on the simulator: its command, environment and data directory; `use` gives it a script."""
+    folder = tmp_path / "omnirt"
+    folder.mkdir()
+    daemon = SimulatedDaemon(folder)
+    request.node.stash[_TAPE] = daemon.tape
+    yield daemon
+    daemon.close()
+
+
+@pytest.fixture
+def omnirt_client(omnirt_daemon: SimulatedDaemon) -> Client:
+    """A client whose daemon is `omnirt_daemon`; it starts with `async with omnirt_client:`."""
+    return omnirt_daemon.client(name="test")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows the end of the tape of a test that failed."""
+    report = yield
+    tape = item.stash.get(_TAPE, None)
+    if report.when == "call" and report.failed and tape is not None and tape.exists():
+        lines = tape.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST:]
+        report.sections.append((f"omnirt: the end of {tape}", "\n".join(line[:_LONG] for line in lines)))
+    return report

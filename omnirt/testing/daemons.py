@@ -1,0 +1,85 @@
+"""Daemons for tests: on the simulator with a data directory of their own, or from a tape."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omnirt.client import Client
+from omnirt.testing.script import Script
+
+SPEED = 20
+"""How much faster than life the simulator is."""
+_END_S = 10.0
+_FOREIGN = ("OMNIRT_", "OPENAI_", "AZURE_")
+
+
+class SimulatedDaemon:
+    """How to start a daemon that needs neither key nor network: all its sessions talk to the simulator.
+
+    Only a host that names a provider in `settings` gets that one.
+
+    Args:
+        folder: For its data, its configuration and its tape.
+
+    Attributes:
+        command: For a host that spawns its daemon by itself.
+        env: The environment of that process: this one's, without the settings of whoever runs the tests.
+        data_dir: What it stores.
+        tape: What crossed the wire, of the daemon that was started last.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.command = [sys.executable, "-m", "omnirt", "serve"]
+        self.data_dir = folder / "data"
+        self.tape = folder / "tape.jsonl"
+        self._config = folder / "config.toml"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        own = {"DATA_DIR": self.data_dir, "CONFIG": self._config, "TAPE": self.tape, "TAPE_AUDIO": "none"}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        self.env |= {f"OMNIRT_{name}": str(value) for name, value in own.items()}
+        self.use({})
+
+    def use(self, script: Script | Mapping[str, Any], *, speed: float = SPEED) -> None:
+        """From now on the agent of each session that starts follows this script."""
+        document = script.build() if isinstance(script, Script) else dict(script)
+        file = self._config.with_name("script.json")
+        file.write_text(json.dumps(document), encoding="utf-8")
+        simulator = f"[simulator]\nscript = {json.dumps(str(file))}\nspeed = {speed}\n"
+        self._config.write_text(f'provider = "simulator"\n{simulator}', encoding="utf-8")
+
+    def client(self, **options: Any) -> Client:
+        """A client of `omnirt.client` whose daemon this is; `options` are those of `Client`."""
+        return Client(self.command, **{"env": self.env, **options})
+
+    def popen(self, **options: Any) -> subprocess.Popen[bytes]:
+        """Starts a daemon with pipes; it is ended with the test."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen(self.command, **{"env": self.env, **pipes, **options})
+        self._processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends what `popen` started."""
+        for process in self._processes:
+            process.kill()
+            process.communicate(timeout=_END_S)
+
+
+def replay_command(
+    tape: Path | str, *, timing: str = "none", ignore_audio: bool = False, timeout_s: float = 30.0
+) -> list[str]:
+    """The command of a daemon that plays a tape, and ends with code 1 when the host diverges from it."""
+    options = [
+        "--timing",
+        timing,
+        "--timeout",
+        f"{timeout_s:g}",
+        *(["--ignore-audio"] if ignore_audio else []),
+    ]
+    return [sys.executable, "-m", "omnirt", "replay", str(tape), *options]
