@@ -203,7 +203,7 @@ export interface ErrorCodes {
   "cancelled": -32800;
   /** The daemon is ending */
   "shutting_down": -32000;
-  /** A bounded queue is full; nothing of this request was taken */
+  /** A bounded queue is full, or no file descriptor is left; nothing of this request was taken */
   "overloaded": -32001;
   /** No live session has this id */
   "session_not_found": -32010;
@@ -1101,9 +1101,9 @@ export interface ReconnectSettings {
 /** Base of every result: a JSON object, members at their default left out. */
 export type Result = { [member: string]: unknown };
 
-/** What a host asks of a direction; nothing is resampled, so only the session's own rate fits. */
+/** The rate in Hz that a host asks for a direction; from the provider's, the daemon resamples. */
 export interface SampleRate {
-  sampleRate: number;
+  sampleRate: 8000 | 16000 | 24000 | 48000;
 }
 
 /** Turn detection that listens to what is said. */
@@ -1575,5 +1575,13 @@ export type CallMessage = {
   [Name in keyof Calls]: { jsonrpc: "2.0"; id: string; method: Name; params: Calls[Name]["params"] };
 }[keyof Calls];
 
+/** A call has become moot: its answer would be ignored. */
+export interface CancelMessage {
+  jsonrpc: "2.0";
+  id?: undefined;
+  method: "$/cancelRequest";
+  params: { id: string };
+}
+
 /** Whatever the daemon writes. */
-export type DaemonMessage = ReplyMessage | NotificationMessage | CallMessage;
+export type DaemonMessage = ReplyMessage | NotificationMessage | CallMessage | CancelMessage;
