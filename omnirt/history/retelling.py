@@ -55,6 +55,7 @@ class Retelling:
             if file.side == "assistant" and isinstance(file.item_id, str):
                 self._files.setdefault(file.item_id, []).append(file)
         self._calls = {i.tool_call_id: i for i in items if i.type == "functionCall"}
+        self._outputs = {i.tool_call_id: i for i in items if i.type == "functionCallOutput"}
 
     def events(self) -> Iterator[Event]:
         """All notifications, numbered, in the order of their time; `realtime.closed` is the last."""
@@ -96,27 +97,21 @@ class Retelling:
                 yield self._event(RealtimeTranscriptDone, item.at_ms, **words)
 
     def _used(self, item: StoredItem) -> Iterator[Event]:
-        """A call of a tool, or its output."""
+        """A call of a tool, or its output; a call that never had one was not carried out."""
         yield self._event(RealtimeItemAdded, item.at_ms, item=_plain(item))
-        if item.type == "functionCall":
-            call = {
-                "tool_call_id": item.tool_call_id,
-                "tool_name": item.tool_name,
-                "arguments": item.arguments,
-            }
-            yield self._event(RealtimeToolStart, item.at_ms, agent=self._run.agent, **call)
+        asked, output = self._calls.get(item.tool_call_id), self._outputs.get(item.tool_call_id)
+        if asked is None or output is None:
             return
-        asked = self._calls.get(item.tool_call_id)
-        if asked is not None:
-            outcome: Mapping[str, Any] = {
-                "tool_call_id": asked.tool_call_id,
-                "tool_name": asked.tool_name,
-                "arguments": asked.arguments,
-                "output": item.output,
-                "status": "completed",
-                "duration_ms": max(0, item.at_ms - asked.at_ms),
-            }
-            yield self._event(RealtimeToolEnd, item.at_ms, **outcome)
+        call: Mapping[str, Any] = {
+            "tool_call_id": asked.tool_call_id,
+            "tool_name": asked.tool_name,
+            "arguments": asked.arguments,
+        }
+        if item is asked:
+            yield self._event(RealtimeToolStart, item.at_ms, agent=self._run.agent, **call)
+        else:
+            lasted = {"status": "completed", "duration_ms": max(0, item.at_ms - asked.at_ms)}
+            yield self._event(RealtimeToolEnd, item.at_ms, output=item.output, **lasted, **call)
 
     def _answer(self, item: StoredItem, response_id: str) -> Iterator[Event]:
         """What the agent said or wrote: as fast as it was spoken, and up to where it was cut off."""

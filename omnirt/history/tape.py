@@ -55,8 +55,9 @@ def tape_of(data_dir: Path, session_id: str, run_id: str | None, audio: AudioMod
     keep = Shelf(Path("tape"), audio).keep
     begin_ms = 0
     for number, run in enumerate(runs, 1):
-        start: Json = {"jsonrpc": "2.0", "id": number, "method": "session.start", "params": {REST: True}}
-        # Not through `message_line`: this one has a pattern, so that any start will do.
+        start: dict[str, Json] = {"jsonrpc": "2.0", "id": number, "method": "session.start"}
+        # Not through `message_line`: it has a pattern, as any start will do.
+        start["params"] = {"sessionId": session_id, REST: True}
         yield line_of({"dir": "host", "atMs": begin_ms, "msg": start})
         reply: Json = {
             "jsonrpc": "2.0",

@@ -19,6 +19,7 @@ from omnirt.replay.telling import told
 from omnirt.stdio import claim
 from omnirt.tapes.lines import read_tape
 from omnirt.tapes.patterns import TapeError
+from omnirt.terminal import Help, examples
 
 _READ_BYTES = 65536
 _WAITING = 256
@@ -135,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="omnirt replay",
         description="Plays the daemon of a tape to a host on stdin and stdout. Exit code 0 when the host did "
         "as on the tape, 1 when it did not (stderr says where), 2 when the tape can't be played.",
+        epilog=examples("omnirt replay talk.tape --timing none < requests.jsonl"),
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("tape", metavar="FILE", type=Path, help="made by omnirt serve --tape FILE")

@@ -168,6 +168,8 @@ class Matcher:
             waiting = self._translation.requests.get(json.dumps(before.get("id")), [])
             before = {**before, "id": waiting[0] if waiting else now.get("id")}
         session, chosen = before.get("sessionId"), now.get("sessionId")
+        if method == "session.start" and chosen is None:  # the daemon chooses: the one of the tape
+            before = {name: value for name, value in before.items() if name != "sessionId"}
         if isinstance(session, str) and isinstance(chosen, str):
             if method == "session.start" and session not in sessions and chosen not in sessions.values():
                 sessions[session] = chosen

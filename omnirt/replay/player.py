@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import get_args
 
-from omnirt import __version__
-from omnirt.protocol.calls import CALLS
-from omnirt.protocol.events import EVENTS
-from omnirt.protocol.methods import METHODS
-from omnirt.protocol.types import PROTOCOL_VERSION, ProviderName
+from omnirt.replay.answers import own_answer
 from omnirt.replay.matching import (
     FREE,
     Matcher,
@@ -70,6 +65,8 @@ class Player:
         self._came: dict[int, float] = {}
         self._dropped: Counter[str] = Counter()
         self._out: list[Json] = []
+        self._answers: list[Json] = []
+        self._starting: set[str] = set()
         self._done_at = 0.0
         self._last_ms = 0
         self.over = False
@@ -79,7 +76,7 @@ class Player:
     @property
     def finished(self) -> bool:
         """Whether everything was said, by both."""
-        return self._place == len(self._lines) and not self._out and self.over
+        return self._place == len(self._lines) and not self._out and not self._answers and self.over
 
     @property
     def awaited(self) -> HostLine | None:
@@ -143,6 +140,8 @@ class Player:
 
     def due(self, now: float) -> Json | Later:
         """The next message of the daemon's, or how long to wait for it."""
+        if self._answers and not self._starting:  # nothing is answered before the start of its session
+            return self._answers.pop(0)
         while not self._out and self._place < len(self._lines):
             line = self._lines[self._place]
             pause = max(0, line.at_ms - self._last_ms) / 1000 / self._speed if self._speed else 0.0
@@ -157,7 +156,12 @@ class Player:
                 self._out += self._said(line)
             self._last_ms = line.at_ms
             self._place += 1
-        return self._out.pop(0) if self._out else Later(None)
+        if not self._out:
+            return self._answers.pop(0) if self._answers and not self._starting else Later(None)
+        message = self._out.pop(0)
+        if isinstance(message, dict) and "method" not in message:
+            self._starting.discard(json.dumps(message.get("id")))
+        return message
 
     def _played(self, tape: Tape) -> list[HostLine | DaemonLine]:
         """The lines without what is not played: stalls, and what the host may send at any time."""
@@ -194,6 +198,8 @@ class Player:
         self._open.remove(line)
         if method_of(message) == "exit":
             self.ended(now)
+        if method_of(message) == "session.start" and isinstance(message, dict) and "id" in message:
+            self._starting.add(json.dumps(message["id"]))
         if self._ignore_audio and is_chunk(message):
             self._pour(line, now)
 
@@ -225,15 +231,9 @@ class Player:
         return session in self._translation.sessions.values() or f"session {session}" in streams
 
     def _answer(self, message: Json) -> None:
-        """Answers, at once, what needs no tape."""
-        if not isinstance(message, dict) or "id" not in message or "method" not in message:
-            return
-        result: Json = {}
-        if method_of(message) == "initialize":
-            result = _hello()
-        elif method_of(message) == "session.sendAudio":
-            result = {"acceptedMs": 0, "queuedMs": 0}
-        self._out.append({"jsonrpc": "2.0", "id": message["id"], "result": result})
+        """Answers what needs no tape."""
+        if (answer := own_answer(message)) is not None:
+            self._answers.append(answer)
 
     def _said(self, line: DaemonLine) -> list[Json]:
         said: list[Json] = []
@@ -267,25 +267,3 @@ def _alike(on_tape: bytes, data: bytes) -> bool:
     """Whether two broken messages are the same, but for a secret that the tape does not have."""
     wanted, got = (text.decode("utf-8", "backslashreplace") for text in (on_tape, data))
     return mismatch(literal(wanted), got, {}) is None
-
-
-def _hello() -> Json:
-    """An answer to `initialize` for a tape that begins later."""
-    methods: list[Json] = [*METHODS]
-    notifications: list[Json] = [*EVENTS]
-    calls: list[Json] = [*CALLS]
-    providers: list[Json] = [*get_args(ProviderName)]
-    names: Json = {"methods": methods, "notifications": notifications, "calls": calls, "providers": providers}
-    limits: Json = {
-        "maxMessageBytes": 16 * 1024 * 1024,
-        "maxSessions": 256,
-        "inputQueueMs": 120_000,
-        "outputQueueBytes": 32 * 1024 * 1024,
-    }
-    server: Json = {"name": "omnirt", "version": __version__}
-    return {
-        "protocolVersion": PROTOCOL_VERSION,
-        "serverInfo": server,
-        "capabilities": names,
-        "limits": limits,
-    }

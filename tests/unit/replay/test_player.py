@@ -131,7 +131,7 @@ def test_playback_reports_and_pings_may_come_at_any_time(tmp_path: Path) -> None
     play = Play(tmp_path, lines)
     assert play.hears(call(0, "ping")) == [{"jsonrpc": "2.0", "id": 0, "result": {}}]
     said = play.hears(call(1, "session.start", **START), played, {**played, "id": 5})
-    assert [message["id"] for message in said] == [5, 1]
+    assert [message["id"] for message in said] == [1, 5]
     assert len(play.hears(call(2, "session.sendText", sessionId="s1", text="Hi"))) == 2
 
 
