@@ -17,6 +17,7 @@ COMMANDS = {
         "the daemon on stdin and stdout (the default when stdin is no terminal)",
     ),
     "demo": ("omnirt.demo.command", "a voice conversation with the daemon, offline"),
+    "talk": ("omnirt.talk.command", "a conversation with an agent, by voice or in text"),
     "check": ("omnirt.check_command", "tells what is wrong with agents in files"),
     "simulate": ("omnirt.loopback.command", "the simulated provider, for any realtime client"),
     "replay": ("omnirt.replay.command", "plays the daemon of a tape to a host, to test the host"),

@@ -32,7 +32,7 @@ THIRD_PARTY = {
 PRINTS = (
     *("omnirt/cli.py", "omnirt/schema_command.py", "omnirt/check_command.py", "omnirt/auth_command.py"),
     "omnirt/terminal.py",
-    *("omnirt/demo", "omnirt/doctor", "omnirt/history", "omnirt/loopback/command.py"),
+    *("omnirt/demo", "omnirt/talk", "omnirt/doctor", "omnirt/history", "omnirt/loopback/command.py"),
 )
 
 

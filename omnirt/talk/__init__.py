@@ -1,0 +1,1 @@
+"""The command `omnirt talk`: a host in the terminal, for a conversation with any agent."""

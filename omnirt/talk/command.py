@@ -1,0 +1,140 @@
+"""The command `omnirt talk`: its flags, who answers, and how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import UNSET
+
+from omnirt.client import Client, DaemonGone, Session
+from omnirt.demo.provider import choose
+from omnirt.errors import OmnirtError
+from omnirt.protocol.methods import SessionStartParams, SessionStopResult
+from omnirt.protocol.types import ProviderName
+from omnirt.talk.conversation import Talk
+from omnirt.talk.keyboard import Keyboard
+from omnirt.talk.view import View, make_view
+from omnirt.terminal import Help, examples
+
+AGENT: dict[str, object] = {
+    "name": "companion",
+    "instructions": "You are a friendly companion. Be brief, and ask back when something is unclear.",
+}
+PROVIDERS = list(msgspec.json.schema(ProviderName)["enum"])
+KEYS = "Type and press Enter to write; Enter or Space alone interrupts; Ctrl-C ends."
+PUSH_KEYS = "Space opens the microphone, and sends; type and press Enter to write; Enter alone interrupts."
+
+
+def run(argv: Sequence[str]) -> int:
+    """Talks; 0 when it ended as the person wanted, 1 when something else ended it."""
+    options = _parser().parse_args(argv)
+    view = make_view(as_json=options.json)
+    try:
+        return asyncio.run(_talk(options, view))
+    except (OmnirtError, DaemonGone) as error:
+        view.close()
+        sys.stderr.write(f"omnirt talk: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        view.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="omnirt talk",
+        formatter_class=Help,
+        description="Talks with an agent, in a terminal: by voice, with the microphone and the loudspeaker of"
+        " this machine, or in text.",
+        epilog=examples(
+            "omnirt talk                                    # with whoever your key or this machine has",
+            "omnirt talk --provider local                   # on this machine, with no key and no network",
+            "omnirt talk concierge --agents agents/",
+            "omnirt talk agents/concierge.toml --text",
+            "echo 'What can you do?' | omnirt talk --text --json",
+        ),
+    )
+    parser.add_argument("agent", nargs="?", help="a name, or a file (default: a companion without tools)")
+    parser.add_argument("--agents", type=Path, metavar="DIR", help="where agents are found by name")
+    parser.add_argument(
+        "--provider", choices=PROVIDERS, help="who answers (default: as configured, else here)"
+    )
+    parser.add_argument("--text", action="store_true", help="write and read; needs no audio device")
+    parser.add_argument(
+        "--record", choices=("assistant", "both", "none"), help="what is kept (default: assistant)"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where it is kept")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    parser.add_argument("--json", action="store_true", help="print the notifications as JSON lines")
+    return parser
+
+
+async def _talk(options: argparse.Namespace, view: View) -> int:
+    agent, folder = _agent(options.agent, options.agents)
+    flags = [("--agents", folder), ("--data-dir", options.data_dir), ("--config", options.config)]
+    args = [part for flag, value in flags if value is not None for part in (flag, str(value))]
+    keyboard = Keyboard()
+    client = Client(
+        args=["--log-level", "error", *args], name="omnirt talk", opt_out_notifications=["realtime.audio"]
+    )
+    talk = Talk(client, view, push=False)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, talk.quit)
+    async with client:
+        session = await _start(talk, view, options, agent)
+        stopped = await talk.hold(session, keyboard)
+    _sum_up(view, stopped)
+    return 0 if stopped.reason == "stopped" else 1
+
+
+async def _start(
+    talk: Talk, view: View, options: argparse.Namespace, agent: str | dict[str, object]
+) -> Session:
+    """The session; with the provider on this machine where nothing says which other there is."""
+    params = SessionStartParams(agent=agent, record=options.record)
+    if options.text:
+        params = msgspec.structs.replace(params, realtime={"modalities": ["text"]})
+    if options.provider is not None:
+        params = msgspec.structs.replace(params, settings={"provider": options.provider})
+    try:
+        session = await talk.start(params)
+    except OmnirtError as error:
+        if error.kind != "endpoint_unresolved" or options.provider is not None:
+            raise
+        provider, notice = choose(None, fast=False)
+        view.say(
+            "host", "provider", notice or "there is no key, so the provider local answers, on this machine"
+        )
+        session = await talk.start(msgspec.structs.replace(params, settings={"provider": provider}))
+    said = session.started
+    view.say("host", "connected", f"{said.agent} on {said.provider} ({said.model}). {KEYS}")
+    return session
+
+
+def _agent(given: str | None, folder: Path | None) -> tuple[str | dict[str, object], Path | None]:
+    """The agent as `session.start` takes it, and the folder where the daemon finds it."""
+    if given is None:
+        return dict(AGENT), folder
+    path = Path(given)
+    if not path.suffix or not path.is_file():
+        return given, folder
+    from omnirt.specs.load import AgentLibrary
+
+    return AgentLibrary([]).resolve(path).spec.name, folder or path.absolute().parent
+
+
+def _sum_up(view: View, stopped: SessionStopResult) -> None:
+    tokens = stopped.usage.total_tokens
+    told = f"ended after {stopped.duration_ms / 1000:.0f} s" + (
+        "" if tokens is UNSET else f", {tokens} tokens"
+    )
+    why = "" if stopped.reason == "stopped" else f" ({stopped.reason})"
+    view.say("host", "ended", told + why)
