@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,23 @@ class Neovim:
 
     @classmethod
     @contextmanager
-    def spawn(cls, plugin: Path, args: Sequence[str] = ()) -> Iterator[Neovim]:
-        """Start one with a plugin and nothing of the user's; killed at the end of the block, whatever happened."""
-        command = [find_program("nvim"), "--clean", "--headless", "--embed", "--cmd", f"set rtp^={plugin}", *args]
+    def spawn(cls, home: Path) -> Iterator[Neovim]:
+        """Start one for a user whose files are under `home`; killed at the end of the block."""
+        command = [find_program("nvim"), "--headless", "--embed", "-n"]
+        folders = {
+            f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "STATE", "CACHE")
+        }
         ours, its = socket.socketpair()
         ours.settimeout(WAIT_S)
-        with ours, its, subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL) as process:
-            its.close()
+        with its:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **folders},
+                stdin=its.fileno(),
+                stdout=its.fileno(),
+                stderr=subprocess.DEVNULL,
+            )
+        with ours, process:
             try:
                 yield cls(process, ours)
             finally:

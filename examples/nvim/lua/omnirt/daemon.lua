@@ -7,7 +7,16 @@ local Daemon = {}
 Daemon.__index = Daemon
 
 local STDERR_LINES = 5
+local GONE = { message = 'the daemon is gone', gone = true } -- `exit` tells of it
 local DECODE = { luanil = { object = true, array = true } }
+
+-- One handler's error is shown, and the messages after it are read all the same.
+local function guarded(handle, ...)
+  local ok, err = pcall(handle, ...)
+  if not ok then
+    vim.notify('omnirt: ' .. tostring(err), vim.log.levels.ERROR)
+  end
+end
 
 --- Start a daemon.
 -- `handlers` has `notification(method, params)`, `call(call)` with `call.method`, `call.params` and `call.reply(result,
@@ -47,7 +56,7 @@ function Daemon:request(method, params, answered)
   local sent, why = self:write({ id = id, method = method, params = params })
   if not sent then
     self.pending[id] = nil
-    answered({ message = why })
+    answered(why)
   end
 end
 
@@ -68,10 +77,10 @@ function Daemon:write(message)
   -- json_encode, as it refuses what is no UTF-8; vim.json.encode would send it.
   local encoded, text = pcall(vim.fn.json_encode, message)
   if not encoded then
-    return false, 'not to be sent as JSON: ' .. text
+    return false, { message = 'not to be sent as JSON: ' .. text }
   end
   if not pcall(vim.fn.chansend, self.job, text .. '\n') then
-    return false, 'the daemon is gone'
+    return false, GONE
   end
   return true
 end
@@ -83,18 +92,10 @@ function Daemon:read(pieces)
       local line = table.concat(self.line)
       self.line = {}
       if line ~= '' then
-        self:guarded(self.receive, self, line)
+        guarded(self.receive, self, line)
       end
     end
     table.insert(self.line, piece)
-  end
-end
-
---- One handler's error is shown, and the messages after it are read all the same.
-function Daemon:guarded(handle, ...)
-  local ok, err = pcall(handle, ...)
-  if not ok then
-    vim.notify('omnirt: ' .. tostring(err), vim.log.levels.ERROR)
   end
 end
 
@@ -152,9 +153,9 @@ function Daemon:exited(code)
   end
   self.calls = {}
   for _, answered in pairs(pending) do
-    self:guarded(answered, { message = 'the daemon is gone' })
+    guarded(answered, GONE)
   end
-  self:guarded(self.handlers.exit, self, code, self.stderr)
+  guarded(self.handlers.exit, self, code, self.stderr)
 end
 
 return { start = start }

@@ -90,7 +90,7 @@ local function start_daemon()
     capabilities = { tools = true, approvals = true },
     optOutNotifications = UNWANTED,
   }, function(failure)
-    if failure then
+    if failure and not failure.gone then
       complain(failure.message)
     end
   end)
@@ -123,12 +123,20 @@ function M.talk(agent)
     params.realtime = { modalities = { 'text' } }
   end
   daemon:request('session.start', params, function(failure)
-    if failure then
+    if failure and not failure.gone then
       talk:complain(failure.message)
       talk:finish('it could not be started')
     end
   end)
   return id
+end
+
+--- Ask the daemon of the talks anything, such as history.list; `answered(error, result)` is called with the answer.
+function M.request(method, params, answered)
+  if not daemon then
+    return answered({ message = 'there is no daemon' })
+  end
+  daemon:request(method, params, answered)
 end
 
 -- The talk that a command means: that of the current buffer, else the latest.
@@ -149,7 +157,7 @@ end
 -- Ask something of a talk's session; an error is shown in its transcript.
 local function ask(talk, method, params)
   talk.daemon:request(method, vim.tbl_extend('force', { sessionId = talk.id }, params or {}), function(failure)
-    if failure and not talk.over then
+    if failure and not failure.gone and not talk.over then
       talk:complain(failure.message)
     end
   end)

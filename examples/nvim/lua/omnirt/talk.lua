@@ -110,9 +110,16 @@ function Talk:on_guardrailTripped(params)
   self:complain(params.message)
 end
 
+function Talk:on_responseEnd(params)
+  if params.error then
+    self:complain(params.error.message)
+  end
+end
+
 function Talk:on_mcpStatus(params)
   if params.status == 'failed' then
-    self:complain('The MCP server ' .. params.server .. ' failed' .. (params.error and ': ' .. params.error.message or ''))
+    local why = params.error and ': ' .. params.error.message or ''
+    self:complain('The MCP server ' .. params.server .. ' failed' .. why)
   end
 end
 
@@ -130,7 +137,7 @@ function Talk:on_closed(params)
   self:finish(params.error and (params.reason .. ', ' .. params.error.message) or params.reason)
 end
 
--- What is shown of a message. Parts are its texts by content index; of an answer that was cut only what was heard counts.
+-- What is shown of a message: its texts by content index; of an answer that was cut only what was heard.
 function Talk:item(id, role)
   if not self.items[id] then
     self.items[id] = { label = role == 'user' and 'You: ' or self.agent .. ': ', parts = {} }
