@@ -51,7 +51,8 @@ def parse_serve(argv: Sequence[str], environ: Mapping[str, str]) -> ServeSetting
         epilog="Each option has a variable as well (OMNIRT_DATA_DIR for --data-dir); the option wins.\n\n"
         "examples:\n"
         """  echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | omnirt serve\n"""
-        "  omnirt serve --data-dir data --agents agents/ --log-level warning < requests.jsonl",
+        "  omnirt serve --data-dir data --agents agents/ --log-level warning\n"
+        "  omnirt serve --tape talk.tape < requests.jsonl",
         allow_abbrev=False,
         # With a width it does not ask the terminal for one, by modules that every start would pay for.
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),

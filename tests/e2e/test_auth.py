@@ -54,6 +54,10 @@ def test_a_key_is_set_shown_masked_and_cleared(env: dict[str, str]) -> None:
     assert auth(env, "clear", "openai").stdout == "Forgot the key for openai.\n"
     assert auth(env, "clear", "openai").stdout == "There was no key for openai.\n"
     assert "openai: no key" in auth(env, "status").stdout
+    stored = auth(env, "set", "openai", "--json", stdin=f"{KEY}\n").stdout
+    assert json.loads(stored) == {"name": "openai", "stored": True}
+    assert json.loads(auth(env, "clear", "openai", "--json").stdout) == {"name": "openai", "cleared": True}
+    assert json.loads(auth(env, "clear", "openai", "--json").stdout) == {"name": "openai", "cleared": False}
 
 
 def test_the_status_says_what_comes_before_the_keyring(env: dict[str, str]) -> None:

@@ -233,6 +233,19 @@ async def test_the_commands_work_beside_a_daemon(tmp_path: Path) -> None:
     assert (code, "No session" in err) == (1, True)
 
 
+async def test_several_are_deleted_and_told_even_when_one_can_not_be(tmp_path: Path) -> None:
+    for session_id in ("s1", "s2", "s3"):
+        await store(tmp_path, session_id, "Hello", "Hi")
+    data = ("--data-dir", str(tmp_path))
+    gone = await told("history", "delete", "s1", "s2", *data)
+    assert [row["sessionId"] for row in gone["deleted"]] == ["s1", "s2"]
+    assert [row["deletedFiles"] for row in gone["deleted"]] == [1, 1]
+    code, out, err = await omnirt("history", "delete", "s3", "nobody", "--json", *data)
+    assert (code, "No session" in err) == (1, True)
+    assert [row["sessionId"] for row in json.loads(out)["deleted"]] == ["s3"]
+    assert ids(await told("history", "list", *data)) == []
+
+
 @pytest.mark.parametrize(
     "args",
     [

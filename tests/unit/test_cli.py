@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -63,6 +64,15 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_code_2() -> None:
     done = run("schema", "--write", "/dev/null/x")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_schemas_that_are_stale_are_told_to_programs_too(tmp_path: Path) -> None:
+    written = json.loads(run("schema", "--write", str(tmp_path), "--json").stdout)["written"]
+    assert {"openrpc.json", "omnirt.d.ts"} <= set(written)
+    assert json.loads(run("schema", "--check", str(tmp_path), "--json").stdout) == {"ok": True, "stale": []}
+    (tmp_path / "agent.json").unlink()
+    done = run("schema", "--check", str(tmp_path), "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (1, {"ok": False, "stale": ["agent.json"]})
 
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["schema"]])

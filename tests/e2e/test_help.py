@@ -1,0 +1,117 @@
+"""Every help has examples, and those that can be run here are run, as they stand."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from omnirt.cli import COMMANDS
+from tests.support.documents import ROOT
+from tests.unit.storage.archives import store
+
+pytestmark = pytest.mark.anyio
+LIMIT_S = 60
+OMNIRT = (sys.executable, "-m", "omnirt")
+BELOW = {"history": ("list", "show", "export", "delete", "prune"), "storage": ("verify",)}
+HELPS = [(), *((name,) for name in COMMANDS), *((name, sub) for name, subs in BELOW.items() for sub in subs)]
+NOT_HERE = {
+    "omnirt demo": "the same as with --fast, in real time",
+    "omnirt doctor": "connects to a provider",
+    "omnirt doctor --config config.toml": "the same",
+    "omnirt auth set openai": "asks for a key at a terminal",
+    "omnirt talk": "needs a microphone",
+    "omnirt demo --fast --json --data-dir data": "the same as omnirt demo --fast",
+    "omnirt simulate --port 8765 --token secret --script script.yaml --json": "the port may be taken",
+    "omnirt history prune --max-bytes 5000000000": "the same as with --days",
+}
+UNTIL_ENDED = (
+    "omnirt simulate",
+    "omnirt serve --data-dir data --agents agents/ --log-level warning",
+)
+"""These begin what goes on until somebody ends it."""
+
+
+@functools.cache
+def told(*command: str) -> list[str]:
+    """The examples of a help."""
+    done = subprocess.run(
+        [*OMNIRT, *command, "--help"], capture_output=True, text=True, check=True, timeout=30
+    )
+    _, _, listing = done.stdout.partition("\nexamples:\n")
+    return [line.strip() for line in listing.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+async def place(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that the examples name, and a data directory with the sessions that they name."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "agents").symlink_to(ROOT / "examples" / "agents")
+    (folder / "script.yaml").symlink_to(ROOT / "examples" / "scripts" / "weather.yaml")
+    (folder / "requests.jsonl").write_text('{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+    for session_id in ("s1", "s2", "s3"):
+        await store(folder / "stored", session_id, "How is the weather in Lisbon?", "Sunny.")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ran() -> set[str]:
+    """The examples that were run: some stand in two helps."""
+    return set()
+
+
+@pytest.fixture
+def env(place: Path) -> dict[str, str]:
+    """A user with a key and a keyring, who finds `omnirt` on PATH."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "examples" / "code"),
+        "OMNIRT_DATA_DIR": str(place / "stored"),
+        "OPENAI_API_KEY": "sk-example-of-a-key",
+        "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
+        "XDG_DATA_HOME": str(place / "keys"),
+    }
+
+
+@pytest.mark.parametrize("command", HELPS, ids=" ".join)
+async def test_a_help_has_examples_that_work(
+    command: tuple[str, ...], place: Path, env: dict[str, str], ran: set[str]
+) -> None:
+    lines = told(*command)
+    assert lines, "it ends with examples"
+    for line in lines:
+        assert "omnirt " + " ".join(command[:1]) in line
+        if line not in {*NOT_HERE, *UNTIL_ENDED, *ran}:
+            ran.add(line)
+            done = subprocess.run(
+                ["bash", "-o", "pipefail", "-c", line],
+                cwd=place, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{line}:\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("line", UNTIL_ENDED)
+async def test_what_goes_on_until_it_is_ended_begins(line: str, place: Path, env: dict[str, str]) -> None:
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {line}"], cwd=place, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write((place / "requests.jsonl").read_bytes())
+        program.stdin.flush()
+        assert program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        program.stdin.close()
+        assert program.wait(LIMIT_S) == 0
+
+
+def test_what_is_left_out_here_is_still_an_example() -> None:
+    everything = {line for command in HELPS for line in told(*command)}
+    assert {*NOT_HERE, *UNTIL_ENDED} <= everything | {"omnirt talk"}
