@@ -102,7 +102,7 @@ START = [
     Row(
         "silent-settings",
         "`session.update` is never answered",
-        "The same; from a compatible server that said `session.created` 2 s are enough.",
+        "The same; for a compatible server that opened a session 2 s are enough.",
         Seen(start="provider_unreachable, retryable"),
         ({"no_session_updated": True},),
     ),
