@@ -74,6 +74,10 @@ class Inbox:
     def __init__(self, accepted_audio: Callable[[bytes], None] = lambda _: None) -> None:
         """`accepted_audio` is called with each chunk as it is accepted, before it goes upstream."""
         self._accepted_audio = accepted_audio
+        self.forward: Callable[[AudioEntry], bool] = lambda _: False
+        """Carries audio upstream at once, if it can, when nothing is before it."""
+        self._waiting = False
+        """Whether all that was taken from here has been carried out."""
         self._entries: deque[Entry] = deque()
         self._unanswered: deque[Entry] = deque()
         self._ready = asyncio.Event()
@@ -99,20 +103,29 @@ class Inbox:
             OmnirtError: `overloaded` when the queue is full; nothing of the input was taken.
         """
         self._check_room(entry)
-        self._entries.append(entry)
-        self._ready.set()
         if isinstance(entry, AudioEntry):
             self.queued_ms += entry.duration_ms
         elif isinstance(entry, EventsEntry):
             self._text_bytes += entry.size
         if isinstance(entry, WaitEntry) or not self._open or self._unanswered or self._settling:
+            self._append(entry)
             entry.reply = asyncio.get_running_loop().create_future()
             self._unanswered.append(entry)
             if isinstance(entry, WaitEntry):
                 entry.reply.add_done_callback(lambda _: self._wait_over(entry))
             self._arm()
             return entry.reply
-        return self._accepted(entry)
+        accepted = self._accepted(entry)
+        nothing_before = self._waiting and not self._entries
+        if nothing_before and isinstance(entry, AudioEntry) and self.forward(entry):
+            self.sent(entry.duration_ms)
+        else:
+            self._append(entry)
+        return accepted
+
+    def _append(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._ready.set()
 
     def put_back(self, entry: Entry) -> None:
         """What `next` gave could not be carried out now."""
@@ -207,7 +220,11 @@ class Inbox:
                 if isinstance(entry, AudioEntry):
                     self.sent(entry.duration_ms)
             self._ready.clear()
-            await self._ready.wait()
+            self._waiting = True
+            try:
+                await self._ready.wait()
+            finally:
+                self._waiting = False
 
     def sent(self, duration_ms: int) -> None:
         """Audio left the queue."""

@@ -168,6 +168,10 @@ class ProviderLink:
         except Exception as error:  # noqa: BLE001 - whatever a connection can raise is explained in one place
             raise explain(error, endpoint) from None
 
+    def post_audio(self, data: bytes) -> bool:
+        """Append audio without waiting; False, and nothing of it sent, if it cannot go at once."""
+        return self._model.up.is_set() and self._model.post_audio(data)
+
     async def send_audio(self, data: bytes) -> None:
         """Append audio to the provider's input buffer; nowhere, while there is no connection."""
         if self._model.up.is_set():

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 from agents.realtime.model_events import (
     RealtimeModelAudioEvent,
     RealtimeModelRawServerEvent,
@@ -18,10 +17,9 @@ from agents.realtime.model_events import (
 )
 from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel, TransportConfig
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosedOK
-from websockets.typing import Data
 
 from omnirt.providers.dialing import dial
+from omnirt.sessions.audio_socket import AUDIO_DELTA, AudioSocket, TakeAudio
 from omnirt.sessions.reading import content_index
 
 PING_INTERVAL_S = 4.0
@@ -40,54 +38,8 @@ _WATCHED_ONLY = frozenset(
 )
 log = logging.getLogger(__name__)
 
-TakeAudio = Callable[[str, str, int, bytes], None]
-"""Response id, item id, content index, audio."""
-_AUDIO_DELTA = "response.output_audio.delta"
 QUIET_NAMES = ("_handle_ws_event", "_emit_event", "_create_websocket_connection")
 """Private names of the stock model without which it is taken as it is."""
-
-
-class _Delta(msgspec.Struct):
-    """What is needed of an audio delta; of any other event the type."""
-
-    type: str
-    delta: bytes = b""
-    response_id: str | None = None
-    item_id: str | None = None
-    content_index: Any = 0
-
-
-_decode_delta = msgspec.json.Decoder(_Delta).decode
-
-
-class _Socket(ClientConnection):
-    """A connection whose audio goes straight to where it is wanted.
-
-    The stock model reads each frame with `json` and hands it on twice: 22 µs for 100 ms of audio, here 6.
-    """
-
-    take_audio: TakeAudio | None = None
-
-    async def __aiter__(self) -> AsyncIterator[Data]:
-        """What is left for the stock model to read."""
-        try:
-            while True:
-                message = await self.recv(decode=False)
-                if self.take_audio is None or not self._is_taken(message, self.take_audio):
-                    yield message
-        except ConnectionClosedOK:
-            return
-
-    def _is_taken(self, message: bytes, take: TakeAudio) -> bool:
-        try:
-            event = _decode_delta(message)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False  # what is wrong with it is told where all frames are read
-        if event.type != _AUDIO_DELTA:
-            return False
-        index = content_index({"content_index": event.content_index})
-        take(event.response_id or "", event.item_id or "", index, event.delta)
-        return True
 
 
 class QuietModel(OpenAIRealtimeWebSocketModel):
@@ -115,9 +67,9 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
             ping_s=PING_INTERVAL_S,
             max_size=MAX_FRAME_BYTES,
             close_timeout=CLOSE_TIMEOUT_S,
-            connection=_Socket,
+            connection=AudioSocket,
         )
-        assert isinstance(socket, _Socket), "as it was asked for"
+        assert isinstance(socket, AudioSocket), "as it was asked for"
         socket.take_audio = self.take_audio
         return socket
 
@@ -125,7 +77,7 @@ class QuietModel(OpenAIRealtimeWebSocketModel):
         kind = event.get("type") if isinstance(event, dict) else None
         if kind is not None and self.own_ids is not None:
             event = dict(self.own_ids(event))
-        if kind == _AUDIO_DELTA:
+        if kind == AUDIO_DELTA:
             await self._emit_event(RealtimeModelRawServerEvent(data=event))
             await self._emit_event(
                 RealtimeModelAudioEvent(

@@ -35,6 +35,7 @@ from agents.tracing.provider import DefaultTraceProvider
 from websockets.exceptions import ConnectionClosed
 
 from omnirt.sessions import quiet_model as stock
+from omnirt.sessions.audio_socket import AudioSocket
 from omnirt.sessions.ids import CallIds, ConnectionIds
 from omnirt.sessions.reading import writable
 from omnirt.specs.build import sdk_settings
@@ -49,6 +50,9 @@ _TO_SESSION = frozenset({"turn_started", "turn_ended", "usage", "function_call"}
 
 class _Append(msgspec.Struct, tag_field="type", tag="input_audio_buffer.append"):
     audio: bytes
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Watcher(Protocol):
@@ -206,6 +210,11 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
             # An assertion is what the stock model says after its close. Whoever reads is told of it.
             log.debug("not sent, the connection is gone: %s", type(lost).__name__)
 
+    def post_audio(self, data: bytes) -> bool:
+        """Append audio at the end of this turn of the loop; False if it has to wait for the socket."""
+        socket = getattr(self._inner, "_websocket", None)
+        return isinstance(socket, AudioSocket) and socket.post(_encode(_Append(data)))
+
     async def send_audio(self, data: bytes) -> None:
         """Append audio, past the SDK's types: half the cost of a chunk."""
         socket = getattr(self._inner, "_websocket", None)
@@ -213,7 +222,7 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
             await self._send(RealtimeModelSendAudio(audio=data, commit=False))
             return
         try:
-            await socket.send(msgspec.json.encode(_Append(data)), text=True)
+            await socket.send(_encode(_Append(data)), text=True)
         except ConnectionClosed as lost:
             log.debug("not sent, the connection is gone: %s", type(lost).__name__)
 

@@ -1,0 +1,126 @@
+"""The socket whose audio goes straight on: in order with all else, and upstream without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection, serve
+
+from omnirt.providers.dialing import dial
+from omnirt.sessions.audio_socket import AudioSocket
+from tests.support.daemon import driven
+
+LIMIT_S = 5
+
+
+def delta(number: int) -> str:
+    return json.dumps(
+        {"type": "response.output_audio.delta", "response_id": "r", "item_id": str(number), "delta": "AAAA"}
+    )
+
+
+def event(number: int) -> str:
+    return json.dumps({"type": "response.output_text.delta", "item_id": str(number)})
+
+
+@asynccontextmanager
+async def connected(peer: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[AudioSocket]:
+    async with serve(peer, "127.0.0.1", 0, compression=None) as server:
+        port = server.sockets[0].getsockname()[1]
+        socket = await dial(f"ws://127.0.0.1:{port}", {}, connection=AudioSocket)
+        assert isinstance(socket, AudioSocket)
+        yield socket
+        await socket.close()
+
+
+@driven
+async def test_audio_overtakes_nothing_that_came_before_it() -> None:
+    expected = [str(number) for number in range(40)]
+    seen: list[str] = []
+
+    async def peer(connection: ServerConnection) -> None:
+        await connection.recv()
+        for number in range(40):  # runs of either kind, in a few reads
+            await connection.send(event(number) if number % 8 < 3 else delta(number))
+
+    async with asyncio.timeout(LIMIT_S), connected(peer) as socket:
+        socket.take_audio = lambda response_id, item_id, index, data: seen.append(item_id)
+        await socket.send("go")
+        async for message in socket:
+            await asyncio.sleep(0)  # the stock model takes its time
+            seen.append(json.loads(message)["item_id"])
+    assert seen == expected
+
+
+@driven
+async def test_audio_that_is_not_taken_or_broken_is_read_as_all_else() -> None:
+    broken = delta(1).replace("AAAA", "A?A")
+
+    async def peer(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(delta(0))
+        await connection.send(broken)
+
+    async with asyncio.timeout(LIMIT_S), connected(peer) as socket:
+        await socket.send("go")
+        messages = aiter(socket)
+        assert await anext(messages) == delta(0).encode()
+        socket.take_audio = lambda *audio: pytest.fail("it is not whole")
+        assert await anext(messages) == broken.encode()
+
+
+@driven
+async def test_what_is_posted_arrives_in_order_with_what_is_sent() -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def peer(connection: ServerConnection) -> None:
+        async for message in connection:
+            heard.put_nowait(str(message))
+
+    async with asyncio.timeout(LIMIT_S), connected(peer) as socket:
+        assert socket.post(b"1")
+        assert socket.post(b"2")
+        await socket.send("3")
+        assert socket.post(b"4")
+        assert [await heard.get() for _ in range(4)] == ["1", "2", "3", "4"]
+
+
+@driven
+async def test_a_post_waits_for_a_peer_that_does_not_read_and_goes_nowhere_after_the_end() -> None:
+    reads = asyncio.Event()
+
+    async def peer(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await reads.wait()
+        connection.transport.resume_reading()
+        async for _ in connection:
+            pass
+
+    async with asyncio.timeout(LIMIT_S), connected(peer) as socket:
+        count = 0
+        while socket.post(b"x" * 60_000):
+            count += 1
+            await asyncio.sleep(0)
+        assert count
+        reads.set()
+        while not socket.post(b"x"):
+            await asyncio.sleep(0)
+        await socket.close()
+        assert not socket.post(b"x")
+
+
+@driven
+async def test_the_library_has_the_names_that_are_used() -> None:
+    async def peer(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async with asyncio.timeout(LIMIT_S), connected(peer) as socket:
+        assert callable(ClientConnection.process_event)
+        assert callable(ClientConnection.send_data)
+        assert socket.paused is False
+        assert socket.send_in_progress is None
