@@ -228,7 +228,8 @@ def response_over(talk: Conversation, response_id: str) -> None:
         del talk.heard.unheard[item_id]
         talk.heard.taken_out.append(item_id)
         event_id = talk.turns.event_id("delete")
-        talk.send({"type": "conversation.item.delete", "event_id": event_id, "item_id": item_id})
+        told_as = talk.items.seeds.of.get(item_id, item_id)
+        talk.send({"type": "conversation.item.delete", "event_id": event_id, "item_id": told_as})
 
 
 def with_heard(talk: Conversation, done: E) -> E:

@@ -67,7 +67,8 @@ def _event(talk: Conversation, entry: Cut, now: float) -> ev.RealtimeAudioInterr
 
 
 def _truncate(talk: Conversation, entry: Cut, now: float) -> None:
-    if entry.heard_ms > 0:
+    told_anew = entry.part.item_id in talk.items.seeds.of
+    if entry.heard_ms > 0 and not told_anew:
         # At 0 ms some servers answer with an error that they never get over: such an item is taken out.
         talk.send(
             {
@@ -81,6 +82,21 @@ def _truncate(talk: Conversation, entry: Cut, now: float) -> None:
     heard.settle(talk, entry.part, entry.heard_ms, now, interrupted=True)
     if entry.heard_ms == 0:
         heard.take_out_unheard(talk, entry.part.item_id, entry.part.response_id)
+    elif told_anew:
+        _shorten(talk, entry.part.item_id)
+
+
+def _shorten(talk: Conversation, item_id: str) -> None:
+    """Of an item of an earlier connection the model was told all that was received: now, what was heard."""
+    item = talk.items.get(item_id)
+    if item is None or not isinstance(item.heard_text, str):
+        return
+    before, shorter = talk.items.seeds.shortened(item_id, item.heard_text)
+    event_id = talk.turns.event_id("truncate")
+    create = {"type": "conversation.item.create", "event_id": event_id, "previous_item_id": before}
+    talk.send({**create, "item": shorter})
+    event_id = talk.turns.event_id("delete")
+    talk.send({"type": "conversation.item.delete", "event_id": event_id, "item_id": before})
 
 
 def _interrupted_part(

@@ -39,8 +39,13 @@ def seed_events(items: Sequence[StoredItem], open_calls: Collection[str] = ()) -
         items: The talk so far.
         open_calls: Calls whose outputs are still to come: they keep their ids.
     """
+    return [event for _, event in _told(items, open_calls)]
+
+
+def _told(items: Sequence[StoredItem], open_calls: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The events, each with the id of its item."""
     paired = _paired(items, open_calls)
-    told: deque[dict[str, Any]] = deque()
+    told: deque[tuple[str, dict[str, Any]]] = deque()
     room = MAX_CHARS
     for item in reversed(items):
         content = _content(item, paired)
@@ -52,10 +57,13 @@ def seed_events(items: Sequence[StoredItem], open_calls: Collection[str] = ()) -
         if size > room or len(told) == MAX_ITEMS:
             break
         room -= size
-        told.appendleft(content)
-    whole = _without_orphans(told)
-    seeds = [{"id": f"resumed_{number}", **content} for number, content in enumerate(whole, 1)]
-    return [{"type": "conversation.item.create", "event_id": _event_id(item), "item": item} for item in seeds]
+        told.appendleft((item.item_id, content))
+    seeds = [
+        (item_id, {"id": f"resumed_{number}", **content})
+        for number, (item_id, content) in enumerate(_without_orphans(told), 1)
+    ]
+    create = "conversation.item.create"
+    return [(of, {"type": create, "event_id": _event_id(item), "item": item}) for of, item in seeds]
 
 
 class Resumption:
@@ -101,8 +109,11 @@ class Resumption:
             open_calls: Calls of tools whose outputs are still to come.
         """
         earlier = self._earlier.items if self._earlier is not None else []
-        events = seed_events([*earlier, *items], open_calls)
+        told = _told([*earlier, *items], open_calls)
+        events = [event for _, event in told]
         seeds.sent(events)
+        mine = {item.item_id for item in items}
+        seeds.of = {item_id: event["item"]["id"] for item_id, event in told if item_id in mine}
         for event in events:
             await link.send_event(event, first=True)
 
@@ -111,19 +122,31 @@ class Seeds:
     """The items that the model was told at the start, to know what a provider says of them again.
 
     A provider that does not keep the ids that it is given is known by the order and the words.
+
+    Attributes:
+        of: Where items of earlier connections are told in this one: their ids, and those of what was told.
+        lost: How many the provider refused, of those told last.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._ids: set[str] = set()
+        self.of: dict[str, str] = {}
         self.lost = 0
-        """How many the provider refused, of those told last."""
 
     def sent(self, events: Iterable[Mapping[str, Any]]) -> None:
         """These went upstream."""
         self._waiting = deque(event["item"] for event in events)
         self._ids = {item["id"] for item in self._waiting}  # what another connection called them is over
         self.lost = 0
+
+    def shortened(self, item_id: str, text: str) -> tuple[str, dict[str, Any]]:
+        """The item that takes the place of what was told of another, and the id of that."""
+        before = self.of[item_id]
+        self.of[item_id] = now = f"{before}_cut"
+        self._ids.add(now)
+        content = [{"type": "output_text", "text": _cut(text)}]
+        return before, {"id": now, "type": "message", "role": "assistant", "content": content}
 
     @property
     def unanswered(self) -> int:
@@ -201,15 +224,15 @@ def _texts(item: StoredItem) -> list[str]:
     return [word for word in words if isinstance(word, str)]
 
 
-def _without_orphans(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _without_orphans(items: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
     """Without outputs whose call is beyond the bounds."""
     calls: set[str] = set()
     kept = []
-    for item in items:
+    for item_id, item in items:
         if item["type"] == "function_call":
             calls.add(item["call_id"])
         if item["type"] != "function_call_output" or item["call_id"] in calls:
-            kept.append(item)
+            kept.append((item_id, item))
     return kept
 
 

@@ -8,6 +8,12 @@ _E2E, _UNIT = "tests/e2e/test_", "tests/unit/"
 
 CONNECTIONS = [
     Elsewhere(
+        "lost-playing",
+        "The connection is lost while the host still plays an answer, which is interrupted then",
+        "The model knows as much of it as was heard.",
+        f"{_E2E}reconnect_heard.py::test_what_is_cut_after_the_loss_is_known_as_far_as_it_was_heard",
+    ),
+    Elsewhere(
         "close-codes",
         "The connection is closed, with whatever code",
         "The same as when it is reset; what was on its way is sent again.",
