@@ -1,9 +1,10 @@
 """`make soak`: twenty sessions at a time, with speech, tools, interrupts, drops and restarts at random.
 
-The daemon is a real process. In rounds: sessions live and die for a while, then all are ended, all that the
-daemon wrote is read by the checker (order, `seq`, pairs, one reply each), and what the idle daemon still
-holds is counted: tasks, threads, file descriptors, children, memory. Fails when a rule was broken or
-something grew.
+The daemon is a real process. Sessions end and are resumed, and so does the provider that a third of them
+talks to. In rounds: sessions live and die for a while, then all are ended, all that the daemon wrote is read
+by the checker (order, `seq`, pairs, one reply each), and what the idle daemon still holds is counted: tasks,
+threads, file descriptors, children, memory. Fails when a rule was broken or something grew, and says which,
+with the seed of what happened.
 """
 
 from __future__ import annotations
@@ -11,45 +12,61 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.soak.figures import Figures, grown, slope_mb_per_minute, take
-from tests.soak.life import Life, Tally
+from tests.soak.figures import Figures, grown, memory, take
+from tests.soak.life import TEXTS, Life, Tally
+from tests.soak.provider import restarted_provider
 from tests.support.host import Host
 
 SESSIONS = 20
 SECONDS = 300
+ROUNDS = 7
+"""At least: two for warming up, and enough of the others for a slope."""
 ROUND_S = 20.0
-MAX_SLOPE_MB = 1.5
-"""Per minute, over the rounds after the first ones, in which caches fill and the allocator settles."""
-WARM_UP = 2
+ROOT = Path(__file__).resolve().parents[2]
+EXPECTED = (
+    "sessions", "resumed", "turns of speech", "tool calls", "approvals", "interrupts", "reconnects",
+    "restarts of the provider",
+)  # fmt: skip
+"""Each of these happened, or this was no soak."""
 
 
-async def soak(seconds: float, sessions: int, seed: int) -> list[str]:
+async def soak(seconds: float, sessions: int, seed: int, tally: Tally) -> list[str]:
     """Run, print figures, and return what went wrong."""
-    tally = Tally()
     samples: list[tuple[float, Figures]] = []
+    rng = random.Random(f"{seed}/provider")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        async with Host.spawn(Path(folder)) as host:
+        env = {"PYTHONPATH": str(ROOT)}  # where the tools are
+        async with Host.spawn(Path(folder), env=env) as host, restarted_provider(rng, tally) as provider:
             await (await host.start()).ask("stop")  # the voice SDK is loaded, the simulator's server is up
             await host.settle()
-            while not samples or time.monotonic() - began < seconds:
-                await round_of(host, sessions, min(ROUND_S, seconds / 3), seed + len(samples), tally)
-                figures = await take(host)
-                samples.append(((time.monotonic() - began) / 60, figures))
-                print(f"{time.monotonic() - began:5.0f} s  {figures}  {tally}", flush=True)
-    return verdict(samples)
+            try:
+                while not samples or time.monotonic() - began < seconds:
+                    lasts_s = min(ROUND_S, seconds / ROUNDS)
+                    await round_of(host, sessions, lasts_s, f"{seed}/{len(samples)}", tally, provider)
+                    figures = await take(host)
+                    samples.append(((time.monotonic() - began) / 60, figures))
+                    print(f"{time.monotonic() - began:5.0f} s  {figures}  {tally}", flush=True)
+            except BaseException:
+                print(f"the daemon said last:\n{host.daemon.stderr.decode(errors='replace')[-4000:]}")
+                raise
+    return [*grown([figure for _, figure in samples]), *memory(samples)]
 
 
-async def round_of(host: Host, sessions: int, seconds: float, seed: int, tally: Tally) -> None:
+async def round_of(
+    host: Host, sessions: int, seconds: float, seed: str, tally: Tally, provider: dict[str, Any]
+) -> None:
     """Let sessions live for a while, end them all, and check what the daemon said."""
     until = time.monotonic() + seconds
-    lives = [Life(host, random.Random(f"{seed}/{number}"), tally) for number in range(sessions)]
+    rngs = [random.Random(f"{seed}/{number}") for number in range(sessions)]
+    lives = [Life(host, rng, tally, provider, TEXTS[number % len(TEXTS)]) for number, rng in enumerate(rngs)]
     host.answer = lives[0].answer_call
     async with asyncio.TaskGroup() as group:
         for life in lives:
@@ -57,19 +74,13 @@ async def round_of(host: Host, sessions: int, seconds: float, seed: int, tally: 
     await host.settle()
 
 
-def verdict(samples: list[tuple[float, Figures]]) -> list[str]:
-    """What grew from the first round to the last."""
-    figures = [figure for _, figure in samples]
-    problems = grown(figures[0], figures[-1])
-    settled = samples[WARM_UP:]
-    if len(settled) >= 3:
-        slope = slope_mb_per_minute([(minute, figure.rss_mb) for minute, figure in settled])
-        print(f"memory: {statistics.median(f.rss_mb for f in figures):.0f} MB, {slope:+.2f} MB a minute")
-        if slope > MAX_SLOPE_MB:
-            problems.append(f"memory grows by {slope:.2f} MB a minute")
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """What a group of exceptions is made of."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from causes(part)
     else:
-        print("memory: too few rounds for a slope")
-    return problems
+        yield error
 
 
 def main() -> int:
@@ -80,10 +91,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of what happens; random by default")
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
-    print(f"{args.sessions} sessions for {args.seconds:.0f} s, --seed {seed}", flush=True)
-    problems = asyncio.run(soak(args.seconds, args.sessions, seed))
+    command = f"--seconds {args.seconds:g} --sessions {args.sessions} --seed {seed}"
+    print(f'make soak SOAK_ARGS="{command}"', flush=True)
+    tally = Tally()
+    try:
+        problems = asyncio.run(soak(args.seconds, args.sessions, seed, tally))
+        problems += [f"no {name} at all" for name in EXPECTED if not tally[name]]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its seed
+        problems = [f"{type(cause).__name__}: {cause}" for cause in causes(error)]
     for problem in problems:
-        print(f"FAILED: {problem}")
+        print(f"FAILED: {problem}"[:3000])
+    if problems:
+        print(f"{len(problems)} failed: {command}")
     return 1 if problems else 0
 
 

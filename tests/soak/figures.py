@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,14 @@ from tests.support.host import Host
 
 MAX_THREADS = 4 + 4 + (os.cpu_count() or 1)
 """Those of the daemon (main, storage, reading, loading), and asyncio's pool, which fills up at leisure."""
+WARM_UP = 2
+"""Rounds in which caches fill and the allocator settles."""
+MAX_SLOPE_MB = 1.5
+"""Per minute, over the rounds after those."""
+SPARE_DESCRIPTORS = 4
+"""SQLite opens some when it first needs them; what leaks with sessions is many more."""
+NOISE_MB = 8.0
+"""By so much the allocator may stray: in a short soak, no slope is seen through it."""
 SETTLE_S = 10.0
 """For sockets to be closed and helper threads to end."""
 
@@ -47,15 +56,30 @@ async def take(host: Host) -> Figures:
     return least
 
 
-def grown(first: Figures, last: Figures) -> list[str]:
+def grown(figures: Sequence[Figures]) -> list[str]:
     """What there is more of than after the first round, and more threads than there should ever be."""
-    counted = ("tasks", "descriptors", "children")
-    found = [(name, getattr(first, name), getattr(last, name)) for name in counted]
+    first, last = figures[0], figures[-1]
+    counted = (("tasks", 0), ("descriptors", SPARE_DESCRIPTORS), ("children", 0))
+    found = [(name, getattr(first, name) + spare, getattr(last, name)) for name, spare in counted]
     if last.threads > MAX_THREADS:
         found.append(("threads", MAX_THREADS, last.threads))
     return [
         f"{name}: {after} at the end, {before} are right" for name, before, after in found if after > before
     ]
+
+
+def memory(samples: Sequence[tuple[float, Figures]]) -> list[str]:
+    """Whether memory grows by the minute; prints the slope."""
+    settled = [(minute, figure.rss_mb) for minute, figure in samples[WARM_UP:]]
+    if len(settled) < 3:
+        print("memory: too few rounds for a slope")
+        return []
+    slope, minutes = slope_mb_per_minute(settled), settled[-1][0] - settled[0][0]
+    middle = statistics.median(rss_mb for _, rss_mb in settled)
+    print(f"memory: {middle:.0f} MB, {slope:+.2f} MB a minute over {minutes:.1f} minutes")
+    if slope * minutes <= MAX_SLOPE_MB * minutes + NOISE_MB:
+        return []
+    return [f"memory grows by {slope:.2f} MB a minute"]
 
 
 def slope_mb_per_minute(points: Sequence[tuple[float, float]]) -> float:

@@ -16,6 +16,7 @@ SCRIPT: Json = {
     "rules": [
         {"on": "tool_output", "do": [{"say": "done"}]},
         {"match": "weather", "do": [{"say": "lookup"}, {"call": {"tool": "get_weather", "arguments": {}}}]},
+        {"match": "sleep", "do": [{"call": {"tool": "echo", "arguments": {"text": "zzz"}}}]},
         {"match": "both", "do": [{"call": [{"tool": "get_weather", "arguments": {}}] * 2}]},
         {"match": "story", "do": [{"say": "story"}]},
         {"match": "colleague", "do": [{"hand_off": "colleague"}]},
@@ -27,7 +28,10 @@ SCRIPT: Json = {
 }
 AGENT: Json = {
     "name": "greeter",
-    "tools": [{"name": "get_weather", "run": "host", "timeout_s": 2}],
+    "tools": [
+        {"name": "get_weather", "run": "host", "timeout_s": 2},
+        {"run": "python:tests.soak.tools:echo", "needs_approval": True},
+    ],
     "handoffs": [{"name": "colleague", "handoffs": ["greeter"]}],
 }
 FAULTS: tuple[list[Json], ...] = (
@@ -41,7 +45,7 @@ FAULTS: tuple[list[Json], ...] = (
     [{"at": {"audio_delta": 4}, "bad_audio": True}],
     [{"refuse": 503}],
 )
-TEXTS = ("Hello", "weather", "both", "story", "colleague", "fail", "thanks")
+TEXTS = ("Hello", "weather", "both", "sleep", "story", "colleague", "fail", "thanks")
 GONE = ("session_not_found", "session_state")
 """The errors of a request that raced with the end of its session."""
 
@@ -54,16 +58,30 @@ class Tally(Counter[str]):
 
 
 class Life:
-    """One session after another, until the time is up."""
+    """One session after another, until the time is up; some go on with the one before.
 
-    def __init__(self, host: Host, rng: random.Random, tally: Tally) -> None:
+    Args:
+        host: The one that all lives share.
+        rng: Decides what happens.
+        tally: Counts it.
+        provider: The settings of the provider that is restarted.
+        first: What the host says first: with one for each life, each of them is said in every round.
+    """
+
+    def __init__(self, host: Host, rng: random.Random, tally: Tally, provider: Json, first: str) -> None:
         self._host = host
         self._rng = rng
         self._tally = tally
+        self._provider = provider
+        self._session_id = ""
+        self._first = [first]
         self._speech = utterance("weather") + silence(800)
 
     def answer_call(self, call: Json) -> Json | None:
-        """What the host answers to a tool call: a result, an error, or nothing in time."""
+        """What the host answers to a call: a decision; a result, an error, or nothing in time."""
+        if call["method"] == "tool.approve":
+            self._tally["approvals"] += 1
+            return {"result": {"decision": self._rng.choice(("approve", "reject"))}}
         self._tally["tool calls"] += 1
         return self._rng.choice(
             [
@@ -76,19 +94,31 @@ class Life:
     async def live(self, until: float) -> None:
         """Start, act, end; over and over."""
         while time.monotonic() < until:
-            script = {**SCRIPT, "faults": self._rng.choice(FAULTS)}
-            talk, started = self._host.begin(
-                agent=AGENT, script=script, record=self._rng.choice(("both", "none"))
-            )
+            talk, started = self._begin()
             reply = await self._host.reply(started)
             if "error" in reply:
                 assert reply["error"]["data"]["kind"] == "provider_unreachable", reply
                 self._tally["refused starts"] += 1
                 continue
-            self._tally["sessions"] += 1
+            self._tally["resumed" if reply["result"]["resumed"] else "sessions"] += 1
+            self._session_id = talk.id
             await self._talk(talk, until)
+            self._tally["reconnects"] += len(talk.of("state", state="reconnecting", attempt=1))
+
+    def _begin(self) -> tuple[Talk, str]:
+        members: Json = {"agent": AGENT, "record": self._rng.choice(("both", "none"))}
+        if self._rng.random() < 0.3:
+            members["settings"] = self._provider
+        else:
+            members["script"] = {**SCRIPT, "faults": self._rng.choice(FAULTS)}
+        if self._session_id and self._rng.random() < 0.4:
+            return self._host.begin(self._session_id, resume=True, **members)
+        return self._host.begin(**members)
 
     async def _talk(self, talk: Talk, until: float) -> None:
+        if self._first:
+            talk.tell("sendText", text=self._first.pop())
+            talk.tell("wait", timeoutMs=5000)
         for _ in range(self._rng.randint(1, 6)):
             if not await self._act(talk) or time.monotonic() > until:
                 break
@@ -104,6 +134,7 @@ class Life:
             case "speak":
                 ids = self._speak(talk)
             case "interrupt":
+                self._tally["interrupts"] += 1
                 ids = [talk.tell("interrupt")]
             case "update":
                 ids = [talk.tell("update", variables={"n": self._rng.random()})]
