@@ -218,7 +218,7 @@ def refusal(error: Mapping[str, Any], endpoint: Endpoint) -> OmnirtError:
     return upstream_error(
         endpoint,
         type_=type_ if isinstance(type_, str) else None,
-        code=code if isinstance(code, str) else None,
+        code=str(code) if isinstance(code, str | int) else None,  # some send the HTTP status
         message=message if isinstance(message, str) else None,
     )
 
