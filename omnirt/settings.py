@@ -52,7 +52,7 @@ def parse_serve(argv: Sequence[str], environ: Mapping[str, str]) -> ServeSetting
         "examples:\n"
         """  echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | omnirt serve\n"""
         "  omnirt serve --data-dir data --agents agents/ --log-level warning\n"
-        "  omnirt serve --tape talk.tape < requests.jsonl",
+        "  omnirt serve --tape talk.jsonl < requests.jsonl",
         allow_abbrev=False,
         # With a width it does not ask the terminal for one, by modules that every start would pay for.
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),

@@ -22,6 +22,8 @@ _SECRET_WORDS: Final = (
     "authorization", "apikey", "accesskey", "secret", "cookie", "password", "passwd", "credential",
     "signature", "subscriptionkey", "privatekey",
 )  # fmt: skip
+_FOLDERS: Final = ("PWD", "OLDPWD")
+"""Variables of every shell: its working directory, and the one before."""
 _SECRET_NAMES: Final = frozenset({"key", "sig", "auth", "pwd", "pass", "code"})
 # What a secret looks like when nobody told us of it: provider keys, tokens after a scheme, JWTs.
 _PATTERNS: Final = (
@@ -117,7 +119,11 @@ def without(value: object, secrets: Sequence[str], depth: int = MAX_DEPTH) -> ob
 
 def environment_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
     """The values of all variables whose name says that they are secret; short ones are switches."""
-    return tuple(value for name, value in env.items() if len(value) >= MIN_SURE and is_secret_name(name))
+    return tuple(
+        value
+        for name, value in env.items()
+        if len(value) >= MIN_SURE and is_secret_name(name) and name not in _FOLDERS
+    )
 
 
 def mask_url(url: str) -> str:

@@ -136,9 +136,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="omnirt replay",
         description="Plays the daemon of a tape to a host on stdin and stdout. Exit code 0 when the host did "
         "as on the tape, 1 when it did not (stderr says where), 2 when the tape can't be played.",
-        epilog=examples("omnirt replay talk.tape --timing none < requests.jsonl"),
-        formatter_class=Help,
         allow_abbrev=False,
+        formatter_class=Help,
+        epilog=examples(
+            "omnirt replay talk.jsonl < host.jsonl",
+            "omnirt replay talk.jsonl --timing none --ignore-audio < host.jsonl",
+        ),
     )
     parser.add_argument("tape", metavar="FILE", type=Path, help="made by omnirt serve --tape FILE")
     parser.add_argument(

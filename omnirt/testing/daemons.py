@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from omnirt.client import Client
+from omnirt.tapes.lines import DaemonLine, HostLine, Stall, read_tape
+from omnirt.tapes.patterns import Json
 from omnirt.testing.script import Script
 
 SPEED = 20
@@ -63,6 +65,22 @@ class SimulatedDaemon:
         process = subprocess.Popen(self.command, **{"env": self.env, **pipes, **options})
         self._processes.append(process)
         return process
+
+    def sent(self, method: str | None = None) -> list[Any]:
+        """What the host has sent so far, or what of it has this method."""
+        return self._messages((line.message for line in self._lines() if isinstance(line, HostLine)), method)
+
+    def told(self, method: str | None = None) -> list[Any]:
+        """What the host was told so far: replies, calls and notifications, or those of this method."""
+        told = (line.patterns[0] for line in self._lines() if isinstance(line, DaemonLine))
+        return self._messages(told, method)
+
+    def _lines(self) -> list[HostLine | DaemonLine | Stall]:
+        return read_tape(self.tape).lines if self.tape.exists() else []
+
+    def _messages(self, messages: Iterable[Json], method: str | None) -> list[Any]:
+        found = (message for message in messages if isinstance(message, dict))
+        return [message for message in found if method in (None, message.get("method"))]
 
     def close(self) -> None:
         """Ends what `popen` started."""

@@ -15,7 +15,7 @@ Notification = Event | LogMessage
 E = TypeVar("E", bound=Notification)
 
 _SHOWN = 30
-_LONG = 160
+_LONG = 300
 
 
 class Expectations:
@@ -96,7 +96,7 @@ def shown(event: Notification) -> str:
     members = {
         name: value
         for name, value in msgspec.structs.asdict(event).items()
-        if name not in ("session_id", "run_id", "audio") and value is not msgspec.UNSET
+        if name not in ("session_id", "run_id", "seq", "at_ms", "audio") and value is not msgspec.UNSET
     }
     text = f"{event.METHOD} {members}"
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"

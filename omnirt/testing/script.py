@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -92,10 +93,9 @@ class Script:
         Raises:
             OmnirtError: Something in it is wrong, or can't be said; with its place.
         """
-        from omnirt.loopback import (
-            load_script,
-        )  # brings YAML, which a host that has its own script can do without
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # audioop's, none of the test's business
+            from omnirt.loopback import load_script
         document = {**self._members, **({"rules": self._rules} if self._rules else {})}
         load_script(document)
         return document

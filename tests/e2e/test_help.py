@@ -1,4 +1,4 @@
-"""Every help has examples, and those that can be run here are run, as they stand."""
+"""Every help has examples, and pages have lines for a shell: what can be run here is run, as it stands."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from pathlib import Path
 import pytest
 
 from omnirt.cli import COMMANDS
+from tests.support import documents
 from tests.support.documents import ROOT
 from tests.unit.storage.archives import store
 
 pytestmark = pytest.mark.anyio
 LIMIT_S = 60
 OMNIRT = (sys.executable, "-m", "omnirt")
-BELOW = {"history": ("list", "show", "export", "delete", "prune"), "storage": ("verify",)}
+BELOW = {"history": ("list", "show", "export", "tape", "delete", "prune"), "storage": ("verify",)}
 HELPS = [(), *((name,) for name in COMMANDS), *((name, sub) for name, subs in BELOW.items() for sub in subs)]
 NOT_HERE = {
     "omnirt demo": "the same as with --fast, in real time",
     "omnirt doctor": "connects to a provider",
     "omnirt doctor --config config.toml": "the same",
     "omnirt auth set openai": "asks for a key at a terminal",
-    "omnirt talk": "needs a microphone",
+    "omnirt simulate --port 8080 --script examples/scripts/weather.yaml --token sesame": "the same",
     "omnirt demo --fast --json --data-dir data": "the same as omnirt demo --fast",
     "omnirt simulate --port 8765 --token secret --script script.yaml --json": "the port may be taken",
     "omnirt history prune --max-bytes 5000000000": "the same as with --days",
@@ -35,6 +36,10 @@ UNTIL_ENDED = (
     "omnirt serve --data-dir data --agents agents/ --log-level warning",
 )
 """These begin what goes on until somebody ends it."""
+
+
+SHELL = [line for block in documents.blocks("sh") for line in block.text.splitlines() if "omnirt " in line]
+"""The lines of pages that run omnirt and belong to no test of their own."""
 
 
 @functools.cache
@@ -52,8 +57,12 @@ async def place(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) ->
     """A folder with all that the examples name, and a data directory with the sessions that they name."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "agents").symlink_to(ROOT / "examples" / "agents")
+    (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "script.yaml").symlink_to(ROOT / "examples" / "scripts" / "weather.yaml")
     (folder / "requests.jsonl").write_text('{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+    asked = '{"jsonrpc":"2.0","id":1,"method":"session.list"}'
+    (folder / "host.jsonl").write_text(f"{asked}\n")
+    (folder / "talk.jsonl").write_text(f'{{"tape":1}}\n{{"dir":"host","msg":{asked}}}\n')
     for session_id in ("s1", "s2", "s3"):
         await store(folder / "stored", session_id, "How is the weather in Lisbon?", "Sunny.")
     return folder
@@ -89,12 +98,22 @@ async def test_a_help_has_examples_that_work(
         assert "omnirt " + " ".join(command[:1]) in line
         if line not in {*NOT_HERE, *UNTIL_ENDED, *ran}:
             ran.add(line)
-            done = subprocess.run(
-                ["bash", "-o", "pipefail", "-c", line],
-                cwd=place, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-                stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-            assert done.returncode == 0, f"{line}:\n{done.stdout}\n{done.stderr}"
+            run(line, place, env)
+
+
+@pytest.mark.parametrize("line", SHELL, ids=str)
+async def test_a_line_for_a_shell_on_a_page_works(line: str, place: Path, env: dict[str, str]) -> None:
+    if line not in NOT_HERE:
+        run(line, place, env)
+
+
+def run(line: str, place: Path, env: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        cwd=place, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{line}:\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("line", UNTIL_ENDED)
@@ -114,4 +133,4 @@ async def test_what_goes_on_until_it_is_ended_begins(line: str, place: Path, env
 
 def test_what_is_left_out_here_is_still_an_example() -> None:
     everything = {line for command in HELPS for line in told(*command)}
-    assert {*NOT_HERE, *UNTIL_ENDED} <= everything | {"omnirt talk"}
+    assert {*NOT_HERE, *UNTIL_ENDED} <= {*everything, *SHELL}

@@ -38,6 +38,14 @@ ROWS = documents.rows(PROTOCOL)
 TABLES = {**METHODS, **EVENTS, **CALLS}
 RUN = {("text", "exchange"), ("python", ""), ("python", "schemas"), ("sh", "piped"), ("sh", "run")}
 RUN |= {("toml", "endpoint"), ("text", "request")}  # by tests/e2e/test_endpoints_page.py
+RUN |= {
+    ("python", "conftest"),
+    ("python", "pytest"),
+    ("sh", "testing"),
+    ("sh", "tapes"),
+}  # by test_testing_page.py
+RUN |= {("yaml", "workflow"), ("json", "tape")}  # the same
+RUN |= {("sh", "nvim"), ("lua", ""), ("sh", "emacs"), ("elisp", "")}  # by tests/hosts
 EXAMPLES = {("toml", "agent"), ("json", "agent"), ("python", "example"), ("jinja", "example")}
 CHECKED = {("yaml", "agent"), ("json", ""), ("yaml", ""), ("toml", ""), ("sh", ""), ("sh", "install")}
 SHOWN = {("text", ""), ("js", "")}  # pictures, and JavaScript for a library that is not ours
@@ -91,7 +99,7 @@ def test_the_pages_name_no_method_notification_or_call_that_does_not_exist() -> 
 def test_the_protocol_page_tells_every_setting_and_flag() -> None:
     told = words(PROTOCOL.read_text(encoding="utf-8").split("## Settings")[1])
     assert set(Configuration.__struct_fields__) <= told
-    flags = {name.replace("_", "-") for name in OPTIONS if name != "tape"} | {"no-code"}
+    flags = {name.replace("_", "-") for name in OPTIONS} | {"no-code"}
     assert {flag for flag in flags if f"--{flag}" not in PROTOCOL.read_text(encoding="utf-8")} == set()
 
 
@@ -113,12 +121,6 @@ def exists(name: str) -> bool:
         return hasattr(owner, attribute) or importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-
-
-def test_what_is_refused_for_now_is_told() -> None:
-    section = PROTOCOL.read_text(encoding="utf-8").split("## Not in this version")[1]
-    told = words(section)
-    assert set(METHODS["session.start"].params.NOT_YET) <= told  # type: ignore[attr-defined] # a class variable of Params
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

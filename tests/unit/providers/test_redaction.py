@@ -16,6 +16,7 @@ from omnirt.providers.keys import Credential
 from omnirt.providers.redaction import (
     Hiding,
     SecretFilter,
+    environment_secrets,
     header_secrets,
     is_secret_name,
     mask,
@@ -276,3 +277,8 @@ def test_what_is_given_and_not_used_is_a_secret_all_the_same(provider: str) -> N
     secrets = set(resolve(settings, file, env).secrets)
     assert {f"canary-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11)} | {"canary-8-long-enough"} <= secrets
     assert not secrets & {"true", "tenant-1", "not-a-secret-at-all", "nothing"}
+
+
+def test_the_working_directory_is_no_secret_for_all_its_name() -> None:
+    folders = {"PWD": "/srv/projects/voices", "OLDPWD": "/srv/projects/others"}
+    assert environment_secrets({**folders, "DB_PASSWORD": "a-secret-indeed"}) == ("a-secret-indeed",)
