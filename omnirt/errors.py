@@ -43,6 +43,7 @@ KINDS: dict[str, KindInfo] = {
     "storage_failed": KindInfo(-32040, False, "Something could not be stored or read"),
     "not_found": KindInfo(-32041, False, "Nothing is stored under this id"),
     "audio_invalid": KindInfo(-32042, False, "The audio does not fit the session's format"),
+    "device_failed": KindInfo(-32043, False, "A microphone or loudspeaker can't be used, or is gone"),
     "timed_out": KindInfo(-32050, True, "The time limit ran out"),
 }
 

@@ -233,6 +233,8 @@ export interface ErrorCodes {
   "not_found": -32041;
   /** The audio does not fit the session's format */
   "audio_invalid": -32042;
+  /** A microphone or loudspeaker can't be used, or is gone */
+  "device_failed": -32043;
   /** The time limit ran out */
   "timed_out": -32050;
 }
@@ -442,6 +444,17 @@ export interface ContentPart {
 /** A voice made for the account. */
 export interface CustomVoice {
   id: string;
+}
+
+/**
+ * A microphone and a loudspeaker of the daemon's machine: a name or a part of it, a number, or "default". While
+ * the agent is heard, a `half` duplex session sends silence upstream, lest the agent hears itself; `full` is for
+ * headsets, and devices that cancel the echo.
+ */
+export interface Devices {
+  input?: string | number | null;
+  output?: string | number | null;
+  duplex?: Open<"full" | "half"> | null;
 }
 
 /** The result `{}`. */
@@ -1266,6 +1279,7 @@ export interface SessionStartParams {
   limits?: SessionLimits | null;
   inputAudio?: SampleRate | null;
   outputAudio?: SampleRate | null;
+  devices?: Devices | null;
   _meta?: unknown;
 }
 
@@ -1281,6 +1295,7 @@ export interface SessionStartResult {
   inputAudio: AudioSpec;
   outputAudio: AudioSpec;
   features: Features;
+  devices?: Devices;
 }
 
 /** `session.stop`: `force` overtakes the waits for idle sent before. */

@@ -49,6 +49,7 @@ def _start(ctx: Context, params: m.SessionStartParams, agent: Mapping[str, Any] 
         limits=params.limits,
         input_rate=params.input_audio.sample_rate if params.input_audio else None,
         output_rate=params.output_audio.sample_rate if params.output_audio else None,
+        devices=params.devices,
     )
     lane = ctx.app.host.open_lane(audio_stored=record != "none")
     try:

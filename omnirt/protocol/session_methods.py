@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -10,8 +10,8 @@ from omnirt.protocol.types import (
     AudioFileInfo,
     AudioSpec,
     CloseReason,
+    Devices,
     Features,
-    Idle,
     Index,
     Millis,
     Params,
@@ -42,11 +42,6 @@ class SessionLimits(Struct, rename="camel", forbid_unknown_fields=True, kw_only=
 class SessionStartParams(Params):
     """`session.start`."""
 
-    NOT_YET: ClassVar[dict[str, str]] = {
-        "devices": "microphone and loudspeaker of the daemon's own",
-    }
-    IDLE: ClassVar[Idle] = {"devices": (None, {})}
-
     agent: str | dict[str, Any]
     session_id: SessionId | None = None
     variables: dict[str, Any] | None = None
@@ -58,6 +53,7 @@ class SessionStartParams(Params):
     limits: SessionLimits | None = None
     input_audio: SampleRate | None = None
     output_audio: SampleRate | None = None
+    devices: Devices | None = None
 
 
 class SessionStartResult(Result):
@@ -73,6 +69,7 @@ class SessionStartResult(Result):
     input_audio: AudioSpec
     output_audio: AudioSpec
     features: Features
+    devices: Devices | UnsetType = UNSET
 
 
 class SessionParams(Params):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
@@ -30,16 +30,8 @@ ResponseStatus = Literal["completed", "cancelled", "failed", "incomplete"]
 Role = Literal["user", "assistant", "system"]
 
 
-Idle: TypeAlias = dict[str, tuple[object, ...]]
-
-
 class Params(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Base of every method's params: unknown members are an error, `_meta` is allowed and ignored."""
-
-    NOT_YET: ClassVar[dict[str, str]] = {}
-    """Members the protocol names that this version refuses, each with what it would do."""
-    IDLE: ClassVar[Idle] = {}
-    """Values of such members that ask for nothing, and are taken."""
 
     meta_: Raw | UnsetType = field(default=UNSET, name="_meta")
 
@@ -141,6 +133,18 @@ class SampleRate(Struct, rename="camel", forbid_unknown_fields=True, kw_only=Tru
     """The rate in Hz that a host asks for a direction; from the provider's, the daemon resamples."""
 
     sample_rate: Literal[8000, 16000, 24000, 48000]
+
+
+class Devices(Struct, rename="camel", omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A microphone and a loudspeaker of the daemon's machine: a name or a part of it, a number, or "default".
+
+    While the agent is heard, a `half` duplex session sends silence upstream, lest the agent hears itself;
+    `full` is for headsets, and devices that cancel the echo.
+    """
+
+    input: Annotated[str, Meta(min_length=1)] | Index | None = None
+    output: Annotated[str, Meta(min_length=1)] | Index | None = None
+    duplex: Literal["half", "full"] | None = None
 
 
 class Features(Struct, rename="camel", kw_only=True):

@@ -8,7 +8,6 @@ from typing import TypeVar
 import msgspec
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol.types import Params
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -30,7 +29,7 @@ def decode_params(params_type: type[T], raw: bytes | msgspec.Raw | None) -> T:
         raw: The JSON of the `params` member; None, `null` and `[]` mean no params.
 
     Raises:
-        OmnirtError: `invalid_params` with `path` (`$.audio`), or "not yet" for what this version refuses.
+        OmnirtError: `invalid_params` with `path` (`$.audio`).
     """
     text = b"{}" if raw is None else bytes(raw).strip()
     if text in (b"null", b"") or (text[:1] == b"[" and not text[1:-1].strip()):
@@ -42,30 +41,7 @@ def decode_params(params_type: type[T], raw: bytes | msgspec.Raw | None) -> T:
     try:
         return msgspec.json.decode(text, type=params_type)
     except (msgspec.ValidationError, RecursionError) as error:
-        problem = error
-    # Slower, and only now: clients that write out every optional member are as right as those that do not.
-    spared = _without_idle(params_type, text)
-    if spared is None:
-        raise _problem(params_type, str(problem))
-    try:
-        return msgspec.json.decode(spared, type=params_type)
-    except (msgspec.ValidationError, RecursionError) as error:
         raise _problem(params_type, str(error)) from None
-
-
-def _without_idle(params_type: type[msgspec.Struct], text: bytes) -> bytes | None:
-    """The params without members of later versions that ask for nothing; None when there are none."""
-    idle = params_type.IDLE if issubclass(params_type, Params) else {}
-    try:
-        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw]) if idle else {}
-        asked = {name: raw for name, raw in members.items() if not _is_one_of(raw, idle.get(name, ()))}
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    return msgspec.json.encode(asked) if len(asked) < len(members) else None
-
-
-def _is_one_of(raw: msgspec.Raw, values: tuple[object, ...]) -> bool:
-    return bool(values) and msgspec.json.decode(raw) in values
 
 
 def shortened(text: str, limit: int = 100) -> str:
@@ -85,11 +61,6 @@ def split_path(message: str) -> tuple[str, str]:
 def _problem(params_type: type[msgspec.Struct], message: str) -> OmnirtError:
     what, path = split_path(message)
     member = path.removeprefix("$.")
-    not_yet = params_type.NOT_YET if issubclass(params_type, Params) else {}
-    if member in not_yet and _UNKNOWN.search(what):
-        return OmnirtError(
-            "invalid_params", f"`{member}` ({not_yet[member]}) is not supported yet; leave it out.", path=path
-        )
     if _UNKNOWN.search(what):
         known = ", ".join(
             f.encode_name for f in msgspec.structs.fields(params_type) if f.encode_name != "_meta"

@@ -88,6 +88,8 @@ class Engine:
         self.sink = sink
         self._recorder = recorder
         self.raw = raw
+        self.look_at_player: Callable[[], None] = lambda: None
+        """Takes the position of a loudspeaker of ours."""
         self.incoming: Resampler | None = None
         """Converts the host's audio, where its rate is not the provider's."""
         self._hide = hide
@@ -166,6 +168,7 @@ class Engine:
         self, item_id: str | None, content_index: int | None, played_ms: int | None
     ) -> SessionInterruptResult:
         """Cancel and cut, at once."""
+        self.look_at_player()
         done, cut = interrupt(self.talk, time.monotonic(), item_id, content_index, played_ms)
         self.carry_out()
         if cut is None:

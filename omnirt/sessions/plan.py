@@ -13,9 +13,11 @@ from omnirt.protocol.types import AudioSpec, Features
 from omnirt.providers.endpoint import Endpoint, outline
 from omnirt.resampling import Resampler, bytes_per_ms, sample_bytes
 from omnirt.sessions.conversation import Conversation
+from omnirt.sessions.on_devices import device_names
 from omnirt.sessions.outputs import Run
 from omnirt.sessions.rates import Outgoing
 from omnirt.sessions.services import Services
+from omnirt.sessions.sink import EventSink
 from omnirt.specs.graph import Node, resolve_graph
 from omnirt.specs.load import Located
 from omnirt.specs.problems import Place
@@ -199,7 +201,7 @@ def _refuse_host_tools(nodes: Mapping[str, Node]) -> None:
 
 
 def start_result(
-    plan: Plan, talk: Conversation, *, started_at: str, resumed: bool, updates: bool
+    plan: Plan, talk: Conversation, sink: EventSink, *, started_at: str, resumed: bool, updates: bool
 ) -> SessionStartResult:
     """What the host is told of a session that is connected; `updates`: whether it answered the settings."""
     return SessionStartResult(
@@ -213,4 +215,5 @@ def start_result(
         input_audio=plan.input,
         output_audio=plan.output,
         features=Features(interrupt=True, truncate=True, commit=True, text=True, images=True, update=updates),
+        devices=device_names(sink),
     )

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -28,13 +27,14 @@ from omnirt.sessions.in_force import SettingsInForce
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.limits import LimitWatch
 from omnirt.sessions.link import ProviderLink
+from omnirt.sessions.on_devices import open_devices, run_devices
 from omnirt.sessions.on_machine import open_here
 from omnirt.sessions.plan import Plan, start_result
 from omnirt.sessions.playback import Playback
 from omnirt.sessions.reconnect import Reconnector
 from omnirt.sessions.reopening import Reopening
 from omnirt.sessions.resume import Resumption
-from omnirt.sessions.services import Services
+from omnirt.sessions.services import Services, wall_time
 from omnirt.sessions.sink import EventSink
 from omnirt.sessions.team import Team
 from omnirt.sessions.tools import ToolRunner
@@ -75,7 +75,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.connected = False
-        self.started_at = _wall_time()
+        self.started_at = wall_time()
         self._endpoint = plan.endpoint
         self._options = options
         self._services = services
@@ -111,7 +111,7 @@ class Run:
         self._services.learn_secrets(*self._endpoint.secrets)
         await self._services.sdk.load()
         self.talk.started_s = time.monotonic()
-        self.started_at = _wall_time()
+        self.started_at = wall_time()
         self._stack.push_async_callback(self._team.close)
         self._team.adopt(await self._team.assemble(self.plan))
         self._recorder = await self._services.storage.start_run(
@@ -138,6 +138,7 @@ class Run:
             self._ended,
             raw=self._options.raw,
         )
+        await open_devices(self._sink, self._stack)
         if self.plan.resamples:
             await apart(load)
             self.engine.incoming, self.talk.outgoing = self.plan.incoming(), self.plan.outgoing()
@@ -170,6 +171,7 @@ class Run:
         return start_result(
             self.plan,
             self.talk,
+            self._sink,
             started_at=self.started_at,
             resumed=self._before.resumed,
             updates=silent_update is None,
@@ -180,7 +182,9 @@ class Run:
         await self._before.seed(self._link, self.talk.items.seeds)
         self._link.up.set()
         async with anyio.create_task_group() as group:
-            group.start_soon(InputPump(self.engine, box, bytes_per_ms(self.plan.realtime.input)).work)
+            pump = InputPump(self.engine, box, bytes_per_ms(self.plan.realtime.input))
+            group.start_soon(pump.work)
+            run_devices(self._sink, group, self.engine, pump.hear)
             group.start_soon(self.engine.send_loop)
             group.start_soon(overdue.watch, self.engine, overdue.silence_s(self._endpoint))
             group.start_soon(self.engine.checker.work)
@@ -268,7 +272,7 @@ class Run:
         self.talk.end_all(now)
         self.engine.carry_out()
         duration_ms = self.talk.at_ms(now)
-        storing = asyncio.ensure_future(self._recorder.finish(reason, _wall_time(), duration_ms))
+        storing = asyncio.ensure_future(self._recorder.finish(reason, wall_time(), duration_ms))
         await asyncio.wait({storing}, timeout=STORE_S)
         self.talk.close(time.monotonic(), reason, error)
         self.engine.carry_out()
@@ -292,8 +296,3 @@ class Run:
     def _handed_off(self, from_agent: str, to_agent: str) -> None:
         self.talk.handed_off(from_agent, to_agent, time.monotonic())
         self.engine.carry_out()
-
-
-def _wall_time() -> str:
-    """Now, RFC 3339 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,3 +170,8 @@ class Services:
         await self.simulators.close()
         await self.local.close()
         await self.storage.close()
+
+
+def wall_time() -> str:
+    """Now, RFC 3339 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,14 +21,10 @@ from omnirt.protocol.methods import (
     SessionStartResult,
     SessionStopResult,
 )
-from omnirt.protocol.types import (
-    Event,
-    Queues,
-    Result,
-    SessionInfo,
-)
+from omnirt.protocol.types import Devices, Event, Queues, Result, SessionInfo
 from omnirt.sessions import inbox
 from omnirt.sessions.life import Life
+from omnirt.sessions.on_devices import host_hears, host_plays, with_devices
 from omnirt.sessions.plan import Plan, make_plan, resolve_agent
 from omnirt.sessions.services import Services
 from omnirt.sessions.sink import EventSink, QueueSink
@@ -52,6 +48,7 @@ class SessionOptions:
     limits: SessionLimits | None = None
     input_rate: int | None = None
     output_rate: int | None = None
+    devices: Devices | None = None
 
 
 class RealtimeSession:
@@ -116,6 +113,7 @@ class RealtimeSession:
         """
         if self._life is None:
             self._plan = make_plan(self._agent, self.options, self.services)
+            self.sink = with_devices(self.sink, self.options.devices, self._plan)
             self._life = Life(
                 self.session_id, self.run_id, self._plan, self.options, self.services, self.sink
             )
@@ -207,6 +205,7 @@ class RealtimeSession:
     def playback(self, item_id: str, content_index: int, played_ms: int) -> None:
         """Take the position of the host's speaker in a part, in ms."""
         self._check_live()
+        host_plays(self.sink)
         if self.life.run.connected:
             self.life.run.engine.playback(item_id, content_index, played_ms)
 
@@ -214,6 +213,7 @@ class RealtimeSession:
         """Queue audio; answered on acceptance."""
         plan = self._check_live()
         plan.check_audio(audio)
+        host_hears(self.sink, audio)
         return self.life.inbox.put(inbox.AudioEntry(audio, len(audio) // plan.input_bytes_per_ms, commit))
 
     def put_message(self, role: str, content: list[dict[str, Any]], *, respond: bool) -> inbox.Reply:

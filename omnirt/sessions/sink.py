@@ -22,12 +22,11 @@ class EventSink(Protocol):
     """Takes a session's events in order; in the daemon a lane of the one writer.
 
     `seq` is stamped by the sink as an event leaves, so that what is dropped leaves no hole.
-
-    Attributes:
-        dropped_ms: Audio that was dropped so far because nobody took it.
     """
 
-    dropped_ms: int
+    @property
+    def dropped_ms(self) -> int:
+        """Audio that was dropped so far because nobody took it."""
 
     def put(self, event: Event) -> None:
         """Queue one event; never blocks."""

@@ -32,6 +32,8 @@ class InputPump:
         self._talk = engine.talk
         self._box = box
         self._slice_bytes = SLICE_MS * bytes_per_ms
+        self._hears = False
+        """Whether there is a microphone of ours, which never pauses."""
         box.forward = self._forward
 
     async def work(self) -> None:
@@ -83,7 +85,7 @@ class InputPump:
 
     async def _next(self) -> Entry:
         incoming = self._engine.incoming
-        if incoming is not None and incoming.pending and not len(self._box):
+        if incoming is not None and incoming.pending and not len(self._box) and not self._hears:
             # Nobody waits for more: a microphone that stopped must not keep the end of a word.
             try:
                 async with asyncio.timeout(REST_S):
@@ -111,6 +113,17 @@ class InputPump:
             self._talk.speech_ended_at = now
             self._talk.pump(now)
             await self._engine.carry_up()
+
+    async def hear(self, data: bytes, duration_ms: int) -> None:
+        """Carry audio of a microphone of ours upstream: it waits for nothing, and nothing waits for it."""
+        self._hears = True
+        self._engine.host_audio(data)
+        await self._engine.link.up.wait()
+        if self._engine.kept is not None:
+            self._engine.kept.audio(AudioEntry(data, duration_ms, commit=False), time.monotonic())
+        incoming = self._engine.incoming
+        await self._append(data if incoming is None else incoming.convert(data))
+        self._engine.changed.notify()
 
     async def _append(self, data: bytes) -> None:
         for start in range(0, len(data), self._slice_bytes):

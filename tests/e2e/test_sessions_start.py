@@ -167,12 +167,6 @@ async def test_misspelled_params_are_invalid_at_their_path(host: Host) -> None:
     assert error["path"].startswith("$.realtime")
 
 
-async def test_what_is_not_there_yet_is_refused_by_name(host: Host) -> None:
-    error = await host.refused("session.start", **start_params(), devices={"input": "default"})
-    assert (error["kind"], error["path"]) == ("invalid_params", "$.devices")
-    assert "not supported yet" in error["message"]
-
-
 async def test_no_key_and_no_url_is_endpoint_unresolved(tmp_path: Path) -> None:
     env = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "OPENAI_REALTIME_URL": ""}
     async with Host.spawn(tmp_path, env=env) as host:

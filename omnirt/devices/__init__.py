@@ -1,0 +1,1 @@
+"""Microphone and loudspeaker of this machine, for hosts that have none: PortAudio through `sounddevice`."""
