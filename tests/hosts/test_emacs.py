@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.documents import ROOT
+from tests.support.editors import configuration, environment, install
 from tests.support.mcp_servers import alive
 from tests.support.programs import find_program
 
@@ -21,28 +21,39 @@ COMPILE = """(setq byte-compile-error-on-warn t byte-compile-dest-file-function
 CHECK = """(dolist (file command-line-args-left) (checkdoc-file file))"""
 
 
-def emacs(*args: str) -> subprocess.CompletedProcess[str]:
-    """Run Emacs without a screen and with nothing of the user's."""
-    command = [find_program("emacs"), "-Q", "--batch", "-L", str(PACKAGE), *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+def emacs(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run Emacs without a screen for the user of this home."""
+    command = [find_program("emacs"), "-Q", "--batch", *args]
+    env = environment(home)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
 def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
-    done = emacs("--eval", COMPILE.format(folder=tmp_path), "-f", "batch-byte-compile", *FILES)
+    done = emacs(
+        tmp_path,
+        "-L",
+        str(PACKAGE),
+        "--eval",
+        COMPILE.format(folder=tmp_path),
+        "-f",
+        "batch-byte-compile",
+        *FILES,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list(tmp_path.iterdir())) == len(FILES) > 0
 
 
-def test_its_documentation_is_as_checkdoc_wants_it() -> None:
-    done = emacs("--eval", CHECK, *FILES)
+def test_its_documentation_is_as_checkdoc_wants_it(tmp_path: Path) -> None:
+    done = emacs(tmp_path, "--eval", CHECK, *FILES)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_talks_in_emacs(tmp_path: Path) -> None:
+def test_talks_in_emacs_as_the_page_installs_it(tmp_path: Path) -> None:
+    install(tmp_path, "emacs")
+    init = tmp_path / ".emacs.d" / "init.el"
+    init.write_text(configuration("elisp"), encoding="utf-8")
     pids = tmp_path / "pids"
-    daemon = [sys.executable, "-m", "omnirt", "serve", "--data-dir", str(tmp_path / "data")]
-    agents = ROOT / "examples" / "agents"
-    done = emacs("-l", str(TESTS), str(pids), *daemon, "--agents", str(agents))
+    done = emacs(tmp_path, "-l", str(init), "-l", str(TESTS), str(pids))
     assert done.returncode == 0, done.stderr[-8000:]
     started = {int(pid) for pid in pids.read_text(encoding="utf-8").split()}
     assert len(started) == 2, "one daemon for all talks, and one after it was killed"

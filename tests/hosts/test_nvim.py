@@ -1,12 +1,10 @@
-"""The Neovim plugin, installed as a package in a real Neovim, talks with the real daemon."""
+"""The Neovim plugin, installed in a real Neovim, talks with the real daemon."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from os import kill
 from pathlib import Path
@@ -16,6 +14,7 @@ import anyio
 import pytest
 
 from tests.support.documents import ROOT
+from tests.support.editors import configuration, install
 from tests.support.mcp_servers import alive, ended
 from tests.support.neovim import Neovim
 from tests.support.programs import find_program
@@ -46,7 +45,6 @@ function Ask(method)
 end
 Notified, Asked = {}, {}
 vim.notify = function(text) table.insert(Notified, text) end
-require('omnirt').setup({ cmd = { ... } })
 """
 MARKS = """
 local namespace = vim.api.nvim_get_namespaces().omnirt
@@ -68,25 +66,21 @@ end
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a user who installed the plugin."""
-    home = tmp_path_factory.mktemp("home")
-    shutil.copytree(PLUGIN, home / "data" / "nvim" / "site" / "pack" / "omnirt" / "start" / "omnirt")
-    return home
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a user who installed the plugin as the page says."""
+    folder = tmp_path_factory.mktemp("home")
+    install(folder, "nvim")
+    init = folder / ".config" / "nvim" / "init.lua"
+    init.parent.mkdir()
+    init.write_text(configuration("lua"), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The command of a daemon."""
-    folders = ["--data-dir", str(tmp_path_factory.mktemp("data")), "--agents", str(ROOT / "examples/agents")]
-    return [sys.executable, "-m", "omnirt", "serve", *folders]
-
-
-@pytest.fixture(scope="module")
-def shared(installed: Path, serve: list[str]) -> Iterator[Neovim]:
+def shared(home: Path) -> Iterator[Neovim]:
     """One editor, and one daemon, for most tests. When it is killed its daemon is gone as well."""
-    with Neovim.spawn(installed) as editor:
-        editor.lua(HELPERS, *serve)
+    with Neovim.spawn(home) as editor:
+        editor.lua(HELPERS)
         yield editor
         pid = editor.lua("return Ask('server.stats').pid")
         editor.kill()
@@ -121,6 +115,12 @@ def calls(tool: str, **arguments: Any) -> tuple[Any, Any]:
 def shows(editor: Neovim, *lines: str) -> None:
     """Wait until the newest transcript has these lines, one after the other."""
     editor.until(f"Has({json.dumps(chr(10).join(lines), ensure_ascii=False)})")
+
+
+def test_with_what_the_page_configures_the_simulator_makes_small_talk(editor: Neovim) -> None:
+    editor.command("OmnirtTalk")
+    editor.command("OmnirtSay Hello")
+    shows(editor, "You: Hello", "editor: Hello there, it is good to hear you.")
 
 
 def test_what_was_said_is_in_the_transcript_and_nothing_else(editor: Neovim) -> None:
@@ -272,16 +272,15 @@ def test_handoffs_and_errors_are_told(editor: Neovim) -> None:
     shows(editor, "* The talk is over: it could not be started")
 
 
-def test_a_daemon_that_dies_is_told_and_the_editor_leaves_none_behind(
-    installed: Path, serve: list[str]
-) -> None:
-    with Neovim.spawn(installed) as editor:
-        editor.lua(HELPERS, "no-such-program")
+def test_a_daemon_that_dies_is_told_and_the_editor_leaves_none_behind(home: Path) -> None:
+    with Neovim.spawn(home) as editor:
+        editor.lua(HELPERS)
+        editor.lua("require('omnirt').setup({ cmd = { 'no-such-program' } })")
         editor.command("OmnirtTalk")
         assert editor.lua("return Notified[1]") == (
             "omnirt: no-such-program can not be run: is omnirt installed? (:help omnirt-install)"
         )
-        editor.lua("require('omnirt').setup({ cmd = { ... } })", *serve)
+        editor.lua("require('omnirt').setup({ cmd = { 'omnirt', 'serve' } })")
         talk(editor)
         first = editor.lua("return Ask('server.stats').pid")
         kill(first, signal.SIGKILL)
@@ -295,8 +294,8 @@ def test_a_daemon_that_dies_is_told_and_the_editor_leaves_none_behind(
         assert not alive(second)
 
 
-def test_the_help_is_found(installed: Path) -> None:
-    with Neovim.spawn(installed) as editor:
+def test_the_help_is_found(home: Path) -> None:
+    with Neovim.spawn(home) as editor:
         editor.command("helptags ALL")
         for topic in ("omnirt-options", ":OmnirtTalk", "omnirt-tools"):
             editor.command(f"help {topic}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tests.support.editors import environment
 from tests.support.programs import find_program
 
 WAIT_S = 30.0
@@ -35,17 +36,14 @@ class Neovim:
     @classmethod
     @contextmanager
     def spawn(cls, home: Path) -> Iterator[Neovim]:
-        """Start one for a user whose files are under `home`; killed at the end of the block."""
+        """Start one for the user of this home; killed at the end of the block."""
         command = [find_program("nvim"), "--headless", "--embed", "-n"]
-        folders = {
-            f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "STATE", "CACHE")
-        }
         ours, its = socket.socketpair()
         ours.settimeout(WAIT_S)
         with its:
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **folders},
+                env=environment(home),
                 stdin=its.fileno(),
                 stdout=its.fileno(),
                 stderr=subprocess.DEVNULL,

@@ -2,8 +2,8 @@
 
 ;;; Commentary:
 
-;; Run by tests/hosts/test_emacs.py, with these arguments behind it: a file
-;; for process ids, then the daemon's command.  All tests share the daemon.
+;; Run by tests/hosts/test_emacs.py, behind the configuration of the page, with
+;; a file for process ids as its argument.  The tests share a daemon.
 
 ;;; Code:
 
@@ -12,8 +12,6 @@
 
 (defconst omnirt-test-wait-s 20 "For a busy machine; only a failure uses it up.")
 (defvar omnirt-test-pids (pop command-line-args-left) "A file.")
-(setq omnirt-command command-line-args-left
-      command-line-args-left nil)
 
 (defmacro omnirt-test-until (condition)
   "Wait until CONDITION is true, and give what it gives."
@@ -51,6 +49,14 @@
   (omnirt-stop)
   (omnirt-test-until
    (equal (car (last (omnirt-test-shown))) "* The talk is over: stopped")))
+
+(ert-deftest omnirt-test-0-with-what-the-page-configures-there-is-small-talk ()
+  (command-execute #'omnirt-talk)
+  (omnirt-say "Hello")
+  (omnirt-test-until
+   (equal (omnirt-test-shown)
+          '("You: Hello" "editor: Hello there, it is good to hear you.")))
+  (omnirt-test-stop))
 
 (ert-deftest omnirt-test-1-what-was-said-is-in-the-transcript ()
   (let ((buffer (omnirt-test-talk
