@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _TAPE = pytest.StashKey[Path]()
+_PIECES = ('"realtime.audio"', 'Delta"')
+"""Of what there is too much to be read."""
 _LAST = 20
 _LONG = 300
 
@@ -55,6 +57,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     tape = item.stash.get(_TAPE, None)
     if report.when == "call" and report.failed and tape is not None and tape.exists():
-        lines = tape.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST:]
+        lines = tape.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [line for line in lines if not any(piece in line for piece in _PIECES)][-_LAST:]
         report.sections.append((f"omnirt: the end of {tape}", "\n".join(line[:_LONG] for line in lines)))
     return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +14,8 @@ from omnirt.protocol.types import Event
 Notification = Event | LogMessage
 E = TypeVar("E", bound=Notification)
 
+_PIECES = ("realtime.audio", "realtime.transcriptDelta", "realtime.textDelta")
+_LEFT_OUT = ("sessionId", "runId", "seq", "atMs", "audio")
 _SHOWN = 30
 _LONG = 300
 
@@ -57,7 +59,7 @@ class Expectations:
         except StopAsyncIteration:
             problem = "did not come before the end"
         wanted = ", ".join(f"{name}={value!r}" for name, value in members.items())
-        came = "\n".join(f"  {shown(event)}" for event in self.seen[begin:][-_SHOWN:])
+        came = "\n".join(f"  {line}" for line in listed(self.seen[begin:])[-_SHOWN:])
         raise AssertionError(f"{kind.__name__}({wanted}) {problem}. What came:\n{came or '  nothing'}")
 
     async def in_order(self, *kinds: type[Notification]) -> list[Notification]:
@@ -91,12 +93,24 @@ def fits(event: Notification, members: dict[str, Any]) -> bool:
     )
 
 
+def listed(events: Iterable[Notification]) -> list[str]:
+    """Events for the eyes, a line for each; runs of audio and deltas are counted."""
+    lines: list[str] = []
+    pieces = 0
+    for event in events:
+        if event.METHOD in _PIECES:
+            pieces += 1
+            continue
+        if pieces:
+            lines.append(f"… {pieces} pieces of audio and text")
+            pieces = 0
+        lines.append(shown(event))
+    return [*lines, f"… {pieces} pieces of audio and text"] if pieces else lines
+
+
 def shown(event: Notification) -> str:
     """An event on a line, without its audio."""
-    members = {
-        name: value
-        for name, value in msgspec.structs.asdict(event).items()
-        if name not in ("session_id", "run_id", "seq", "at_ms", "audio") and value is not msgspec.UNSET
-    }
-    text = f"{event.METHOD} {members}"
+    members = msgspec.to_builtins(event)
+    told = {name: value for name, value in members.items() if name not in _LEFT_OUT}
+    text = f"{event.METHOD} {msgspec.json.encode(told).decode()}"
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"

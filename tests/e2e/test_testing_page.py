@@ -66,7 +66,7 @@ def test_a_host_that_is_wrong_fails_them_and_sees_what_crossed_the_wire(tmp_path
         "RealtimeToolEnd(tool_name='get_weather', output='sunny in Lisbon') did not come before the end"
         in done.stdout
     )
-    assert "'output': 'rainy in Lisbon'" in done.stdout
+    assert '"output":"rainy in Lisbon"' in done.stdout
     assert "omnirt: the end of" in done.stdout
     assert '"dir":"daemon"' in done.stdout
 
