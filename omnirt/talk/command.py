@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
             "omnirt talk                                    # with whoever your key or this machine has",
             "omnirt talk --provider local                   # on this machine, with no key and no network",
             "omnirt talk concierge --agents agents/",
-            "omnirt talk agents/concierge.toml --text",
+            "omnirt talk agents/concierge.yaml --text",
             "echo 'What can you do?' | omnirt talk --text --json",
         ),
     )
