@@ -6,12 +6,12 @@ Half of the package and jsonrpcserver come with them: half a second, for which a
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from omnirt.errors import OmnirtError
+from omnirt.importing import beside_a_loop
 from omnirt.protocol.jsonrpc import Request
 from omnirt.protocol.methods import METHODS
 from omnirt.rpc.boundary import Handler
@@ -101,17 +101,13 @@ class Loader(Generic[A]):
         self.begin()
 
     def _run(self) -> None:
-        was_enabled = gc.isenabled()
-        gc.disable()  # or it looks at all that is imported again and again, while the loop stands still
         dispatcher: Dispatcher[A] | None = None
         failure: Exception | None = None
         try:
-            dispatcher = self.load()
+            with beside_a_loop():
+                dispatcher = self.load()
         except Exception as error:  # noqa: BLE001 - told to whoever sends a request
             failure = error
-        finally:
-            if was_enabled:
-                gc.enable()
 
         def deliver() -> None:
             self.dispatcher, self.failure = dispatcher, failure
