@@ -17,9 +17,9 @@ from omnirt.protocol.events import RealtimeAudio, RealtimeClosed, RealtimeState
 from omnirt.protocol.methods import SessionParams, SessionStartParams
 from omnirt.protocol.session_methods import InputText
 from omnirt.protocol.types import Event
+from omnirt.testing import SimulatedDaemon
 
 BOUND_S = 60.0
-SETTINGS = {"provider": "simulator", "simulator": {"speed": 20}}
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -30,12 +30,12 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def daemon(data_dir: Path) -> Client:
-    return Client(args=["--data-dir", str(data_dir)], stderr=subprocess.DEVNULL)
+def daemon(folder: Path) -> Client:
+    return SimulatedDaemon(folder).client(stderr=subprocess.DEVNULL)
 
 
 def start_params(session_id: str | None = None) -> SessionStartParams:
-    return SessionStartParams(agent={"name": "greeter"}, session_id=session_id, settings=SETTINGS)
+    return SessionStartParams(agent={"name": "greeter"}, session_id=session_id)
 
 
 async def talk(session: Session) -> list[Event]:

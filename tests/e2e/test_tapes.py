@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,19 @@ from omnirt.protocol.calls import ToolCallParams
 from omnirt.protocol.events import RealtimeAudio
 from omnirt.protocol.methods import SessionStartParams
 from omnirt.tapes.lines import DaemonLine, HostLine, read_tape
+from omnirt.testing import replay_command, script
 from tests.support.daemon import WAIT_S, Daemon, driven
 from tests.support.host import Host
 from tests.support.speech import utterance
 
 pytestmark = pytest.mark.anyio
 
-REPLAY = (sys.executable, "-m", "omnirt", "replay")
 AGENT = {
     "name": "guide",
     "tools": [{"name": "get_weather", "run": "host", "description": "The weather of a city"}],
     "mcp_servers": [],
 }
-SCRIPT = {
-    "rules": [
-        {"on": "tool_output", "do": [{"say": "weather"}]},
-        {"on": "audio", "do": [{"call": {"tool": "get_weather", "arguments": {"city": "Lisbon"}}}]},
-    ]
-}
+SCRIPT = script().on(kind="audio").call_tool("get_weather", city="Lisbon").say("weather").build()
 
 
 async def talk(
@@ -92,7 +86,7 @@ async def test_the_same_host_sees_and_hears_the_same_again(
     recorded: tuple[Path, list[str], bytes], timing: str
 ) -> None:
     path, events, sound = recorded
-    client = Client([*REPLAY, str(path), "--timing", timing])
+    client = Client(replay_command(path, timing=timing))
     assert await talk(client) == (events, sound)
     assert client.returncode == 0
     assert len(sound) > 48_000
@@ -100,7 +94,7 @@ async def test_the_same_host_sees_and_hears_the_same_again(
 
 async def test_a_host_that_answers_a_call_otherwise_fails(recorded: tuple[Path, list[str], bytes]) -> None:
     path, *_ = recorded
-    client = Client([*REPLAY, str(path), "--timing", "none"], stderr=subprocess.PIPE)
+    client = Client(replay_command(path), stderr=subprocess.PIPE)
     with pytest.raises(Exception, match=r"exit code 1|The daemon"):
         await talk(client, weather="rainy")
     assert client.returncode == 1
@@ -116,19 +110,19 @@ async def test_what_a_host_is_told_when_it_diverges(tmp_path: Path) -> None:
         {"dir": "daemon", "msg": {"jsonrpc": "2.0", "id": 1, "result": {}}},
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    async with Daemon.spawn([str(path)], command=REPLAY, framing="headers") as daemon:
+    async with Daemon.spawn(command=replay_command(path), framing="headers") as daemon:
         assert (await daemon.request("session.list"))["result"] == {}
         daemon.close_stdin()
         assert await daemon.wait_exit() == 0
-    async with Daemon.spawn([str(path)], command=REPLAY) as daemon:
+    async with Daemon.spawn(command=replay_command(path)) as daemon:
         daemon.send({**ping, "params": {"limit": 1}})
         assert await daemon.wait_exit() == 1
     assert b"t.jsonl:2: the host sent this differently: $.params.limit: not expected" in daemon.stderr
-    async with Daemon.spawn([str(path), "--timeout", "0.1"], command=REPLAY) as daemon:
+    async with Daemon.spawn(command=replay_command(path, timeout_s=0.1)) as daemon:
         assert await daemon.wait_exit() == 1
     assert b"t.jsonl:2: the host did not send this within 0.1 s" in daemon.stderr
     path.write_text("{}")
-    async with Daemon.spawn([str(path)], command=REPLAY) as daemon:
+    async with Daemon.spawn(command=replay_command(path)) as daemon:
         assert await daemon.wait_exit() == 2
     assert b"is no tape" in daemon.stderr
 

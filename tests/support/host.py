@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from omnirt.testing import script
 from tests.support.checker import check, shown
 from tests.support.daemon import Daemon, Message
 from tests.support.speech import PCM_BYTES_PER_MS, b64
@@ -289,5 +290,7 @@ def error_of(reply: Message) -> Message:
 
 def says(*texts: str) -> Message:
     """A script whose nth answer is the nth text; any later one is the last."""
-    rules = [{"turn": n, "do": [{"say": text}]} for n, text in enumerate(texts, 1)]
-    return {"rules": [*rules, {"do": [{"say": texts[-1]}]}]}
+    talk = script()
+    for n, text in enumerate(texts, 1):
+        talk.on(turn=n).say(text)
+    return talk.on().say(texts[-1]).build()
