@@ -93,3 +93,11 @@ def test_the_source_archive_has_what_the_tests_and_pages_need_and_builds_the_sam
     run(sys.executable, "-m", "build", "--wheel", tmp_path / NAME, cwd=tmp_path)
     again = contents(tmp_path / NAME / "dist" / WHEEL.name)
     assert again == inside
+
+
+def test_what_has_no_wheel_for_a_mac_with_intel_is_left_out_there(inside: dict[str, bytes]) -> None:
+    metadata = Metadata.from_email(inside[f"{INFO}/METADATA"], validate=True)
+    there = {"extra": "local", "sys_platform": "darwin", "platform_machine": "x86_64"}
+    wanted = {r.name for r in metadata.requires_dist or [] if r.marker and r.marker.evaluate(there)}
+    assert "hibari-tts" in wanted
+    assert "moonshine-voice" not in wanted

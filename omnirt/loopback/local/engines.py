@@ -17,6 +17,7 @@ from omnirt.loopback.local.detection import RATE as MODEL_RATE, Detector, floats
 from omnirt.loopback.local.options import LocalOptions
 
 INSTALL = "pip install 'omnirt-daemon[local]'"
+_WITHOUT_IT = f"Install it with {INSTALL}; where that has no wheel (docs/LOCAL.md), name a service instead."
 _WEIGHTS = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 _WARM_UP_S = 1.0
 
@@ -144,8 +145,6 @@ class HibariSynthesiser:
         return pcm
 
 
-def unresolved(
-    what: str, *, how: str | None = f"Install it with {INSTALL}, or name a service instead."
-) -> OmnirtError:
+def unresolved(what: str, *, how: str | None = _WITHOUT_IT) -> OmnirtError:
     """Nothing to hear or to speak with, and what would do."""
     return OmnirtError("endpoint_unresolved", what if how is None else f"{what} {how}")
