@@ -81,7 +81,7 @@ ROWS = [
         "The connection is reset while nothing goes on",
         "`reconnecting`, then `connected` with `restored`.",
         Seen(causes=LOST, responses=("completed",)),
-        drop(after_ms=2000),
+        drop(after_ms=20_000),
         is_idle,
     ),
     Row(
@@ -105,7 +105,7 @@ ROWS = [
         "… while a tool runs",
         "It runs on; its output goes to the next connection.",
         Seen(causes=LOST, responses=("completed", "completed"), tools=("completed",)),
-        drop(after_ms=8000),
+        drop(after_ms=30_000),
         answers_late,
     ),
     Row(
@@ -113,7 +113,7 @@ ROWS = [
         "… while the host is asked whether a tool may run",
         "The question stays open; the tool runs once it is answered.",
         Seen(causes=LOST, responses=("completed", "completed"), tools=("completed",)),
-        drop(after_ms=8000),
+        drop(after_ms=30_000),
         approves_late,
         start={"agent": ASKS_FIRST},
     ),

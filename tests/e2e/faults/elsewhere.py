@@ -87,6 +87,15 @@ CONNECTIONS = [
     ),
 ]
 
+SILENCE = [
+    Elsewhere(
+        "silent-answer",
+        "The provider falls silent in mid-answer",
+        "After 60 s the response is cancelled, with a `realtime.error`.",
+        f"{_UNIT}sessions/test_strays.py::test_a_response_of_which_nothing_more_comes_is_cancelled",
+    ),
+]
+
 HOST = [
     Elsewhere(
         "host-does-not-read",

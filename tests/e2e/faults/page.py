@@ -13,7 +13,7 @@ SECTIONS: dict[str, Sequence[Row | Elsewhere]] = {
     "When a session starts": provider.START,
     "What cannot be understood": provider.NONSENSE,
     "Errors that the provider reports": provider.ERRORS,
-    "A provider that says nothing": provider.SILENCE,
+    "A provider that says nothing": [*provider.SILENCE, *elsewhere.SILENCE],
     "The connection to the provider": [*connections.ROWS, *elsewhere.CONNECTIONS],
     "The host": elsewhere.HOST,
     "Tools": elsewhere.TOOLS,

@@ -16,10 +16,19 @@ def sends(event: Message) -> tuple[Message, ...]:
     return ({"at": ASKED, "event": event},)
 
 
-def reports(code: str, *, event_id: str | None = None) -> tuple[Message, ...]:
-    """The provider sends an `error` event."""
+def error(code: str, event_id: str | None = None) -> Message:
     error = {"type": "invalid_request_error", "code": code, "message": "It says so.", "event_id": event_id}
-    return sends({"type": "error", "event_id": "e", "error": error})
+    return {"type": "error", "event_id": "e", "error": error}
+
+
+def reports(code: str, *, event_id: str | None = None) -> tuple[Message, ...]:
+    """The provider sends an `error` event when it is asked for a response, and makes that."""
+    return sends(error(code, event_id))
+
+
+def gives_up(code: str) -> tuple[Message, ...]:
+    """The provider answers with nothing but an `error` event, and keeps the connection."""
+    return ({"ignore": "response.create"}, {"at": FIRST_TEXT, "event": error(code)})
 
 
 async def begins(host: Host, talk: Talk) -> None:
@@ -194,16 +203,16 @@ ERRORS = [
         "error-key",
         "An `error` event that the key is refused, on a connection that stays",
         "The session ends: `error`, `auth_failed`.",
-        Seen(responses=("cancelled",), errors=("auth_failed!",), closed="error/auth_failed"),
-        reports("invalid_api_key"),
+        Seen(errors=("auth_failed!",), closed="error/auth_failed"),
+        gives_up("invalid_api_key"),
         begins,
     ),
     Row(
         "error-quota",
         "An `error` event that the account has no quota left, on a connection that stays",
         "The session ends: `error`, `provider_error`, not retryable.",
-        Seen(responses=("cancelled",), errors=("provider_error!",), closed="error/provider_error"),
-        reports("insufficient_quota"),
+        Seen(errors=("provider_error!",), closed="error/provider_error"),
+        gives_up("insufficient_quota"),
         begins,
     ),
     Row(
@@ -248,7 +257,7 @@ SILENCE = [
     Row(
         "silent-in-mid-talk",
         "From some moment on nothing is sent, though the connection lives",
-        "The same; a response that runs is cancelled after 60 s of it.",
+        "The same.",
         Seen(errors=("provider_error",)),
         ({"at": FIRST_TEXT, "silent": True},),
     ),

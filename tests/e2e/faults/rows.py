@@ -32,7 +32,7 @@ class Seen:
         start: The kind of the error that answers `session.start`; `, retryable` if it says so.
         responses: The statuses of all responses, in order.
         errors: The kinds of all `realtime.error`; an exclamation mark for one that is fatal.
-        causes: Why the session connected again, one for each attempt.
+        causes: Why the session connected again, each reason once.
         tools: The statuses of all tools.
         closed: The reason of `realtime.closed` and the kind of its error, before anyone stops the session.
     """
@@ -114,7 +114,7 @@ def seen(talk: Talk) -> Seen:
     return Seen(
         responses=tuple(event["status"] for event in talk.of("responseEnd")),
         errors=tuple(event["kind"] + "!" * event["fatal"] for event in talk.of("error")),
-        causes=tuple(event["cause"] for event in talk.of("state", state="reconnecting")),
+        causes=tuple({event["cause"]: None for event in talk.of("state", state="reconnecting")}),
         tools=tuple(event["status"] for event in talk.of("toolEnd")),
         closed=closed,
     )
