@@ -29,6 +29,8 @@ SECONDS = 300
 ROUNDS = 7
 """At least: two for warming up, and enough of the others for a slope."""
 ROUND_S = 20.0
+PATIENCE_S = 120.0
+"""For a reply: twenty sessions on a slow machine with other work."""
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = (
     "sessions", "resumed", "turns of speech", "tool calls", "approvals", "interrupts", "reconnects",
@@ -45,6 +47,7 @@ async def soak(seconds: float, sessions: int, seed: int, tally: Tally) -> list[s
     with tempfile.TemporaryDirectory() as folder:
         env = {"PYTHONPATH": str(ROOT)}  # where the tools are
         async with Host.spawn(Path(folder), env=env) as host, restarted_provider(rng, tally) as provider:
+            host.wait_s = PATIENCE_S
             await (await host.start()).ask("stop")  # the voice SDK is loaded, the simulator's server is up
             await host.settle()
             try:

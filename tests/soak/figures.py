@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from tests.support.host import Host
 
-MAX_THREADS = 4 + 4 + (os.cpu_count() or 1)
-"""Those of the daemon (main, storage, reading, loading), and asyncio's pool, which fills up at leisure."""
+MAX_THREADS = 5 + 8 + 4 + (os.cpu_count() or 1)
+"""Those of the daemon (main, storage, reading, loading, Python tools), some that read or run Python tools,
+and asyncio's pool, which fills up at leisure."""
 WARM_UP = 2
 """Rounds in which caches fill and the allocator settles."""
 MAX_SLOPE_MB = 1.5

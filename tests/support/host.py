@@ -43,6 +43,7 @@ class Host:
         """The daemon's calls and its cancellations of them, in order."""
         self.answer: Callable[[Message], Message | None] | None = None
         """Gives the result (or error) of a call, or None to leave it unanswered."""
+        self.wait_s = WAIT_S
         self._opted_out = opted_out
         self._replies: dict[object, Message] = {}
         self._arrived = asyncio.Event()
@@ -161,7 +162,7 @@ class Host:
     async def until(self, find: Callable[[], T | None], what: str = "") -> T:
         """What `find` gives, asked after each message that arrives."""
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self.wait_s):
                 while (found := find()) is None:
                     assert not self._over, f"the daemon is gone, without {what}"
                     self._arrived.clear()
