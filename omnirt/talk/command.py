@@ -14,19 +14,21 @@ from msgspec import UNSET
 
 from omnirt.client import Client, DaemonGone, Session
 from omnirt.demo.provider import choose
+from omnirt.devices.portaudio import Side, listed
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartParams, SessionStopResult
-from omnirt.protocol.types import ProviderName
+from omnirt.protocol.types import Devices, ProviderName
 from omnirt.talk.conversation import Talk
 from omnirt.talk.keyboard import Keyboard
 from omnirt.talk.view import View, make_view
-from omnirt.terminal import Help, examples
+from omnirt.terminal import Help, examples, write_rows
 
 AGENT: dict[str, object] = {
     "name": "companion",
     "instructions": "You are a friendly companion. Be brief, and ask back when something is unclear.",
 }
 PROVIDERS = list(msgspec.json.schema(ProviderName)["enum"])
+_SIDES: tuple[Side, Side] = ("input", "output")
 KEYS = "Type and press Enter to write; Enter or Space alone interrupts; Ctrl-C ends."
 PUSH_KEYS = "Space opens the microphone, and sends; type and press Enter to write; Enter alone interrupts."
 
@@ -34,6 +36,12 @@ PUSH_KEYS = "Space opens the microphone, and sends; type and press Enter to writ
 def run(argv: Sequence[str]) -> int:
     """Talks; 0 when it ended as the person wanted, 1 when something else ended it."""
     options = _parser().parse_args(argv)
+    if options.list_devices:
+        try:
+            return _list_devices()
+        except OmnirtError as error:
+            sys.stderr.write(f"omnirt talk: {error}\n")
+            return 1
     view = make_view(as_json=options.json)
     try:
         return asyncio.run(_talk(options, view))
@@ -56,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=examples(
             "omnirt talk                                    # with whoever your key or this machine has",
             "omnirt talk --provider local                   # on this machine, with no key and no network",
-            "omnirt talk concierge --agents agents/",
+            "omnirt talk concierge --agents agents/ --headset",
             "omnirt talk agents/concierge.yaml --text",
             "echo 'What can you do?' | omnirt talk --text --json",
         ),
@@ -70,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", choices=("assistant", "both", "none"), help="what is kept (default: assistant)"
     )
+    parser.add_argument("--input", metavar="DEVICE", help="the microphone: a name, a part of it, or a number")
+    parser.add_argument("--output", metavar="DEVICE", help="the loudspeaker, likewise")
+    parser.add_argument("--list-devices", action="store_true", help="list them and end")
+    parser.add_argument("--headset", action="store_true", help="the microphone can't hear the loudspeaker")
+    parser.add_argument("--push-to-talk", action="store_true", help="Space opens the microphone, and sends")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where it is kept")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
     parser.add_argument("--json", action="store_true", help="print the notifications as JSON lines")
@@ -84,7 +97,7 @@ async def _talk(options: argparse.Namespace, view: View) -> int:
     client = Client(
         args=["--log-level", "error", *args], name="omnirt talk", opt_out_notifications=["realtime.audio"]
     )
-    talk = Talk(client, view, push=False)
+    talk = Talk(client, view, push=options.push_to_talk)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, talk.quit)
@@ -98,25 +111,68 @@ async def _talk(options: argparse.Namespace, view: View) -> int:
 async def _start(
     talk: Talk, view: View, options: argparse.Namespace, agent: str | dict[str, object]
 ) -> Session:
-    """The session; with the provider on this machine where nothing says which other there is."""
-    params = SessionStartParams(agent=agent, record=options.record)
-    if options.text:
-        params = msgspec.structs.replace(params, realtime={"modalities": ["text"]})
-    if options.provider is not None:
-        params = msgspec.structs.replace(params, settings={"provider": options.provider})
-    try:
-        session = await talk.start(params)
-    except OmnirtError as error:
-        if error.kind != "endpoint_unresolved" or options.provider is not None:
-            raise
-        provider, notice = choose(None, fast=False)
-        view.say(
-            "host", "provider", notice or "there is no key, so the provider local answers, on this machine"
-        )
-        session = await talk.start(msgspec.structs.replace(params, settings={"provider": provider}))
+    """The session; in text where there is no sound, with a provider of this machine without another."""
+    params = _params(options, agent, by_voice=not options.text)
+    while True:
+        try:
+            session = await talk.start(params)
+            break
+        except OmnirtError as error:
+            if error.kind == "device_failed" and not (options.input or options.output):
+                view.say("host", "text", f"{error.message} So the talk is in text, as with --text.")
+                params = _params(options, agent, by_voice=False, settings=params.settings)
+            elif error.kind == "endpoint_unresolved" and params.settings is None:
+                provider, notice = choose(None, fast=False)
+                view.say("host", "provider", notice or "There is no key, so this machine answers by itself.")
+                params = msgspec.structs.replace(params, settings={"provider": provider})
+            else:
+                raise
+    talk.by_voice = params.devices is not None
     said = session.started
-    view.say("host", "connected", f"{said.agent} on {said.provider} ({said.model}). {KEYS}")
+    keys = PUSH_KEYS if talk.by_voice and options.push_to_talk else KEYS
+    view.say("host", "connected", f"{said.agent} on {said.provider} ({said.model}). {keys}")
+    if said.devices is not UNSET:
+        view.say("host", "devices", f"microphone {said.devices.input}, loudspeaker {said.devices.output}")
     return session
+
+
+def _params(
+    options: argparse.Namespace,
+    agent: str | dict[str, object],
+    *,
+    by_voice: bool,
+    settings: dict[str, object] | None = None,
+) -> SessionStartParams:
+    if settings is None and options.provider is not None:
+        settings = {"provider": options.provider}
+    params = SessionStartParams(agent=agent, record=options.record, settings=settings)
+    if not by_voice:
+        return msgspec.structs.replace(params, realtime={"modalities": ["text"]})
+    devices = Devices(
+        input=_device(options.input),
+        output=_device(options.output),
+        duplex="full" if options.headset or options.push_to_talk else "half",
+    )
+    realtime = {"turn_detection": None} if options.push_to_talk else None
+    return msgspec.structs.replace(params, devices=devices, realtime=realtime)
+
+
+def _device(given: str | None) -> str | int:
+    return "default" if given is None else int(given) if given.isdecimal() else given
+
+
+def _list_devices() -> int:
+    rows = [
+        (
+            str(device.index),
+            device.name,
+            *("default" if side in device.default else "yes" if device.has(side) else "" for side in _SIDES),
+            f"{device.rate} Hz",
+        )
+        for device in listed()
+    ]
+    write_rows(("number", "name", "input", "output", "rate"), rows)
+    return 0
 
 
 def _agent(given: str | None, folder: Path | None) -> tuple[str | dict[str, object], Path | None]:

@@ -25,8 +25,10 @@ class Talk:
     Args:
         client: A client that is not started yet.
         view: Where it shows itself.
-        by_voice: Whether the daemon has a microphone and a loudspeaker in this session.
         push: Whether Space opens and closes the microphone.
+
+    Attributes:
+        by_voice: Whether the session has a microphone.
     """
 
     def __init__(self, client: Client, view: View, *, push: bool) -> None:
