@@ -12,14 +12,14 @@ read the whole transcript.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from omnirt.testing import script
 from tests.support.checker import check, shown
-from tests.support.daemon import Daemon, Message
+from tests.support.daemon import COMMAND, Daemon, Message
 from tests.support.speech import PCM_BYTES_PER_MS, b64
 
 WAIT_S = 30.0
@@ -61,9 +61,11 @@ class Host:
         approvals: bool = True,
         opt_out: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
+        command: Sequence[str] = COMMAND,
     ) -> AsyncIterator[Host]:
         """Starts a daemon and says hello to it."""
-        async with Daemon.spawn(["--data-dir", str(data_dir), *args], env=env) as daemon:
+        options = ["--data-dir", str(data_dir), *args]
+        async with Daemon.spawn(options, env=env, command=command) as daemon:
             host = cls(daemon, opt_out)
             capabilities = {"tools": tools, "approvals": approvals}
             await host.ask("initialize", capabilities=capabilities, optOutNotifications=list(opt_out))
