@@ -11,6 +11,7 @@
 
 (require 'cl-lib)
 (require 'jsonrpc)
+(require 'omnirt-transcript)
 (require 'seq)
 
 (defgroup omnirt nil
@@ -80,8 +81,7 @@ Each is called with the arguments, a plist, and returns what JSON can say."
   "What to ask the user about the use of a tool in PARAMS."
   (format "May %s run %s(%s)? " (plist-get params :agent)
           (plist-get params :toolName)
-          (json-serialize (or (plist-get params :arguments) (make-hash-table))
-                          :false-object :json-false :null-object nil)))
+          (omnirt-transcript-json (plist-get params :arguments))))
 
 (defun omnirt-calls--buffer ()
   "Give the buffer where the user works: the last one that is no transcript."

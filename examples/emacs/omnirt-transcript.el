@@ -139,6 +139,14 @@
     (omnirt-transcript--set-part entry index (funcall text was))
     (omnirt-transcript--show entry)))
 
+(defun omnirt-transcript-json (arguments)
+  "ARGUMENTS of a tool, as JSON to read.
+Emacs 30 and later have bytes in the strings of `json-serialize'."
+  (with-temp-buffer
+    (json-insert (or arguments (make-hash-table))
+                 :false-object :json-false :null-object nil)
+    (buffer-string)))
+
 (defun omnirt-transcript--tool (params result)
   "Show the use of a tool that PARAMS tell of, and its RESULT so far."
   (let ((id (plist-get params :toolCallId)))
@@ -147,9 +155,7 @@
          (puthash id (list 'tool) omnirt-transcript--entries))
      (format "* %s(%s): %s" (plist-get params :toolName)
              (truncate-string-to-width
-              (json-serialize (or (plist-get params :arguments)
-                                  (make-hash-table))
-                              :false-object :json-false :null-object nil)
+              (omnirt-transcript-json (plist-get params :arguments))
               80 nil nil "…")
              result))))
 

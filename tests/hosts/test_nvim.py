@@ -254,12 +254,12 @@ def test_an_interrupt_shows_what_was_heard(editor: Neovim) -> None:
 
 def test_lines_are_shown_to_the_agent_with_a_question(editor: Neovim) -> None:
     editor.lua("vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'a = 1', 'b = ä', 'c = 3' })")
-    editor.command("setlocal filetype=lua")
+    editor.command("setlocal filetype=sh")
     talk(editor, {"do": [{"text": "{text}"}]})
     editor.command("2,3OmnirtSend What is b?")
     shows(editor, "* You show [No Name], lines 2 to 3", "You: What is b?", "editor: [No Name], lines 2 to 3:")
     editor.until(IDLE)
-    assert "```lua b = ä c = 3 ``` What is b?" in editor.lines()[-1], "the model was told all of it"
+    assert "```sh b = ä c = 3 ``` What is b?" in editor.lines()[-1], "the model was told all of it"
 
 
 def test_handoffs_and_errors_are_told(editor: Neovim) -> None:
