@@ -121,7 +121,9 @@ class Player:
                 self._came[line.number] = now
                 return
         raise Divergence(
-            "the host sent something that is no message", self._next_open(), data.decode("utf-8", "replace")
+            "the host sent something that is no message",
+            self._next_open(),
+            data.decode("utf-8", "replace") or kind,
         )
 
     def ended(self, now: float) -> None:
