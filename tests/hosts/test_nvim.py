@@ -272,6 +272,17 @@ def test_handoffs_and_errors_are_told(editor: Neovim) -> None:
     shows(editor, "* The talk is over: it could not be started")
 
 
+def test_devices_are_those_of_the_daemon(editor: Neovim) -> None:
+    editor.lua("require('omnirt').setup({ devices = { input = 'no-such-microphone' } })")
+    talk(editor)
+    shows(editor, "no-such-microphone")
+    shows(editor, "* The talk is over: it could not be started")
+    editor.lua("require('omnirt').setup({ devices = false })")
+    talk(editor, {"do": [{"text": "{text}"}]})
+    editor.command("OmnirtSay in writing again")
+    shows(editor, "editor: in writing again")
+
+
 def test_a_daemon_that_dies_is_told_and_the_editor_leaves_none_behind(home: Path) -> None:
     with Neovim.spawn(home) as editor:
         editor.lua(HELPERS)

@@ -192,6 +192,13 @@
   (omnirt-test-until (member "* The talk is over: it could not be started"
                              (omnirt-test-shown))))
 
+(ert-deftest omnirt-test-7-devices-are-those-of-the-daemon ()
+  (let ((omnirt-devices '(:input "no-such-microphone")))
+    (omnirt-test-talk [])
+    (omnirt-test-until (seq-some
+                        (lambda (line) (string-match-p "no-such-microphone" line))
+                        (omnirt-test-shown)))))
+
 (ert-deftest omnirt-test-8-a-daemon-that-dies-is-told-and-another-is-started ()
   (omnirt-test-talk [(:do [(:text "{text}")])])
   (omnirt-test-until (with-current-buffer omnirt--latest

@@ -13,7 +13,7 @@ local UNWANTED = { 'realtime.audio', 'realtime.audioEnd', 'realtime.usage' }
 local config = {
   cmd = { 'omnirt', 'serve' },
   agent = 'editor',
-  devices = nil, -- as in session.start; without any the talk is in writing
+  devices = false, -- as in session.start; without any the talk is in writing
   session = {}, -- more members of session.start: settings, realtime, variables, …
   open = 'botright 12split',
   tools = {},
@@ -117,7 +117,7 @@ function M.talk(agent)
   local params = vim.tbl_extend('force', config.session, {
     sessionId = id,
     agent = (agent == nil or agent == '') and config.agent or agent,
-    devices = config.devices,
+    devices = config.devices or nil,
   })
   if not params.devices and not params.realtime then
     params.realtime = { modalities = { 'text' } }
