@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +126,13 @@ async def test_secrets_stay_off_the_tape_and_are_hidden_from_then_on(tmp_path: P
     text = path.read_text()
     assert "CANARY" not in text
     assert text.count("***") == 4
+
+
+def test_a_daemon_without_a_tape_knows_nothing_of_tapes() -> None:
+    code = (
+        "import sys, omnirt.daemon.process; print([m for m in sys.modules if 'tap' in m or 'masking' in m])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout == "[]\n"
