@@ -94,8 +94,16 @@ export type CallMessage = {
   [Name in keyof Calls]: { jsonrpc: "2.0"; id: string; method: Name; params: Calls[Name]["params"] };
 }[keyof Calls];
 
+/** A call has become moot: its answer would be ignored. */
+export interface CancelMessage {
+  jsonrpc: "2.0";
+  id?: undefined;
+  method: "$/cancelRequest";
+  params: { id: string };
+}
+
 /** Whatever the daemon writes. */
-export type DaemonMessage = ReplyMessage | NotificationMessage | CallMessage;
+export type DaemonMessage = ReplyMessage | NotificationMessage | CallMessage | CancelMessage;
 """
 
 

@@ -46,6 +46,7 @@ RUN |= {
 }  # by test_testing_page.py
 RUN |= {("yaml", "workflow"), ("json", "tape")}  # the same
 RUN |= {("sh", "nvim"), ("lua", ""), ("sh", "emacs"), ("elisp", "")}  # by tests/hosts
+RUN |= {("js", "host"), ("ts", "typed")}  # the same
 EXAMPLES = {("toml", "agent"), ("json", "agent"), ("python", "example"), ("jinja", "example")}
 CHECKED = {("yaml", "agent"), ("json", ""), ("yaml", ""), ("toml", ""), ("sh", ""), ("sh", "install")}
 SHOWN = {("text", ""), ("js", "")}  # pictures, and JavaScript for a library that is not ours
