@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import sys
@@ -39,6 +40,21 @@ def test_it_serves_a_script_until_it_is_told_to_stop(number: signal.Signals) -> 
         _, stderr = await process.communicate()
         assert process.returncode == 0
         assert stderr == b""
+
+    run(test())
+
+
+def test_where_it_listens_is_told_to_programs_too() -> None:
+    async def test() -> None:
+        process = await simulate("--token", "sesame", "--json")
+        assert process.stdout
+        facts = json.loads(await process.stdout.readline())
+        assert (facts["key"], facts["url"]) == ("sesame", f"{facts['baseUrl']}/realtime")
+        async with connect(facts["url"], additional_headers={"Authorization": "Bearer sesame"}) as socket:
+            await ask(socket, "Hello")
+        process.terminate()
+        await process.communicate()
+        assert process.returncode == 0
 
     run(test())
 
