@@ -110,7 +110,9 @@ def find(which: Which, side: Side, devices: list[Device]) -> Device:
         chosen = chosen or [device for device in able if which.casefold() in device.name.casefold()]
     if chosen:
         return chosen[0]
-    there = ", ".join(f"{device.index} {device.name!r}" for device in able) or "none"
+    if not able:
+        raise _failed(side, f"There is no {WORDS[side]} on this machine that PortAudio knows of.")
+    there = ", ".join(f"{device.index} {device.name!r}" for device in able)
     raise _failed(side, f"There is no {WORDS[side]} {which!r} here; there are: {there}.")
 
 
