@@ -9,6 +9,7 @@ import msgspec
 
 from omnirt.loopback.audio import FORMATS, Format
 from omnirt.loopback.wire import ClientError, Json
+from omnirt.protocol.readiness import ready
 
 _MEMBER = re.compile(r"(unknown|missing required) field `(\w+)`")
 MODALITIES: tuple[list[str], ...] = (["audio"], ["text"])
@@ -126,6 +127,9 @@ class SessionSettings(_Settings):
         if settings.output_modalities not in MODALITIES:
             raise wrong_modalities(settings.output_modalities, "session.output_modalities")
         return settings
+
+
+ready(SessionSettings)
 
 
 def _laid_over(base: Json, patch: Json, groups: tuple[str, ...]) -> Json:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from omnirt.protocol.readiness import ready
+
 Ms = Annotated[int, msgspec.Meta(ge=0, le=24 * 3_600_000)]
 Nth = Annotated[int, msgspec.Meta(ge=1)]
 CloseCode = Annotated[int, msgspec.Meta(ge=1000, le=4999)]
@@ -243,6 +245,9 @@ class Script(_Strict, frozen=True):
             lists = {f"do[{j}]": a for j, a in enumerate(rule.do)}
             lists |= {f"cycle[{j}][{k}]": a for j, c in enumerate(rule.cycle) for k, a in enumerate(c)}
             yield from ((f"$.rules[{i}].{at}.say", a.say) for at, a in lists.items() if a.say is not None)
+
+
+ready(Script)
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from omnirt.protocol.readiness import ready
 from omnirt.providers.settings import ConnectionSettings, parse_settings
 from omnirt.specs.documents import read_document
 from omnirt.specs.problems import Place
@@ -21,6 +22,9 @@ class Configuration(ConnectionSettings, kw_only=True):
         None
     )
     max_bytes: Annotated[int, Meta(gt=0, description="Beyond it the oldest recordings go")] | None = None
+
+
+ready(Configuration)
 
 
 def load_config(path: Path | None, folder: Path) -> Configuration:

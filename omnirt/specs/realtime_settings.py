@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from omnirt.protocol.readiness import ready
+
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Modality = Literal["text", "audio"]
 FormatName = Literal[
@@ -146,3 +148,6 @@ def member_names() -> frozenset[str]:
     """Every member name of these settings, for "did you mean"."""
     groups = (RealtimeSettings, Audio, AudioInput, AudioOutput, SemanticVad, ServerVad, Transcription)
     return frozenset(name for group in groups for name in group.__struct_fields__)
+
+
+ready(RealtimeSettings)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from omnirt.protocol.readiness import ready
 from omnirt.specs.parts import AnyServer, Guardrail, McpConfig, ObjectPath, Tool
 from omnirt.specs.problems import Place
 from omnirt.specs.realtime import Flat, flatten
@@ -78,3 +79,6 @@ class AgentSpec(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
 def slug_of(name: str) -> str:
     """A folder name for `name`: lower case, ASCII, dashes; `agent` when nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "agent"
+
+
+ready(AgentSpec)
