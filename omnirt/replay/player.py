@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from omnirt.replay.answers import own_answer
@@ -61,7 +61,11 @@ class Player:
         self._matcher = Matcher(tape.folder, self._translation, ignore_audio=ignore_audio)
         self._lines = self._played(tape)
         self._place = 0
-        self._open: list[HostLine] = [line for line in self._lines if isinstance(line, HostLine)]
+        host = [line for line in self._lines if isinstance(line, HostLine)]
+        self._open: dict[str, deque[HostLine]] = {}
+        for line in host:
+            self._open.setdefault(stream_of(line), deque()).append(line)
+        self._streams = frozenset(self._open)
         self._came: dict[int, float] = {}
         self._dropped: Counter[str] = Counter()
         self._out: list[Json] = []
@@ -71,7 +75,7 @@ class Player:
         self._last_ms = 0
         self.over = False
         """Whether the host is gone, or said that it goes."""
-        self._greeted = any(method_of(line.message) == "initialize" for line in self._open)
+        self._greeted = any(method_of(line.message) == "initialize" for line in host)
 
     @property
     def finished(self) -> bool:
@@ -117,8 +121,7 @@ class Player:
         """
         for line in self._candidates():
             if (line.broken and line.broken == kind) or (line.raw is not None and _alike(line.raw, data)):
-                self._open.remove(line)
-                self._came[line.number] = now
+                self._close(line, now)
                 return
         raise Divergence(
             "the host sent something that is no message",
@@ -132,12 +135,10 @@ class Player:
         Raises:
             Divergence: It had more to say.
         """
-        missing = next((line for line in self._open if not line.ends), None)
-        if missing is not None:
-            raise Divergence("the host ended without sending this", missing)
-        for line in self._open:
-            self._came[line.number] = now
-        self._open.clear()
+        for line in self._candidates():
+            if not line.ends:
+                raise Divergence("the host ended without sending this", line)
+            self._close(line, now)
         self.over = True
 
     def due(self, now: float) -> Json | Later:
@@ -187,17 +188,21 @@ class Player:
 
     def _candidates(self) -> list[HostLine]:
         """The first line of each stream that is still to come."""
-        first: dict[str, HostLine] = {}
-        for line in self._open:
-            first.setdefault(stream_of(line), line)
-        return list(first.values())
+        return sorted((lines[0] for lines in self._open.values()), key=lambda line: line.number)
 
     def _next_open(self) -> HostLine | None:
-        return self._open[0] if self._open else None
+        return next(iter(self._candidates()), None)
+
+    def _close(self, line: HostLine, now: float) -> None:
+        """A line, the first of its stream, came."""
+        self._came[line.number] = now
+        stream = stream_of(line)
+        self._open[stream].popleft()
+        if not self._open[stream]:
+            del self._open[stream]
 
     def _matched(self, line: HostLine, message: Json, now: float) -> None:
-        self._came[line.number] = now
-        self._open.remove(line)
+        self._close(line, now)
         if method_of(message) == "exit":
             self.ended(now)
         if method_of(message) == "session.start" and isinstance(message, dict) and "id" in message:
@@ -208,18 +213,15 @@ class Player:
     def _pour(self, line: HostLine, now: float) -> None:
         """Audio that may be any came: the pieces that follow on the tape came with it."""
         stream = stream_of(line)
-        for other in [other for other in self._open if stream_of(other) == stream]:
-            if not is_chunk(other.message):
-                break
-            self._came[other.number] = now
-            self._open.remove(other)
+        while stream in self._open and is_chunk((other := self._open[stream][0]).message):
+            self._close(other, now)
             if isinstance(other.message, dict) and "id" in other.message:
                 self._dropped[json.dumps(other.message["id"])] += 1
 
     def _let_pass(self, message: Json) -> bool:
         """Takes what is not on the tape and may come all the same."""
         surplus = self._ignore_audio and is_chunk(message) and self._knows(message)
-        at_end = not any(not line.ends for line in self._open) and method_of(message) in ("shutdown", "exit")
+        at_end = self._open.keys() <= {"end"} and method_of(message) in ("shutdown", "exit")
         allowed = any(self._matcher.fits(pattern, message) for pattern in self._tape.let_pass)
         if surplus or at_end or allowed:
             self.over = self.over or (at_end and method_of(message) == "exit")
@@ -229,8 +231,7 @@ class Player:
 
     def _knows(self, message: Json) -> bool:
         session = params_of(message).get("sessionId")
-        streams = {stream_of(line) for line in self._lines if isinstance(line, HostLine)}
-        return session in self._translation.sessions.values() or f"session {session}" in streams
+        return session in self._translation.sessions.values() or f"session {session}" in self._streams
 
     def _answer(self, message: Json) -> None:
         """Answers what needs no tape."""
