@@ -21,12 +21,25 @@ OF_OTHERS = {
 """Programs that are not ours: shown, and not run here."""
 
 
+OF_NODE = {
+    """node examples/node/talk.mjs --settings '{"provider": "simulator"}'""",
+    "node examples/node/talk.mjs \\",
+    "  --player 'sox -q -t raw -r 24000 -e signed -b 16 -c 1 - -d' \\",
+    "  --mic 'sox -q -d -t raw -r 24000 -e signed -b 16 -c 1 -'",
+    "cd examples/node && npm install && npm run build",
+    """node build/voice.js "Hello" '{"provider": "simulator"}'""",
+}
+"""Run by tests/hosts/test_node.py, which has no loudspeaker."""
+
+
 @pytest.mark.parametrize("block", [*documents.blocks("sh"), *documents.blocks("sh", "install")], ids=str)
 def test_a_line_for_a_shell_is_known(block: Block) -> None:
     """A make target is looked up by test_docs.py, a line with omnirt is run by test_help.py."""
     for line in block.text.splitlines():
         assert (
-            line in INSTALLS | OF_OTHERS or re.match(r"([A-Z]+=\w+ )?make [a-z]+$", line) or "omnirt " in line
+            line in INSTALLS | OF_OTHERS | OF_NODE
+            or re.match(r"([A-Z]+=\w+ )?make [a-z]+$", line)
+            or "omnirt " in line
         ), f"{block.where}: nothing runs {line!r}"
 
 
