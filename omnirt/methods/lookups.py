@@ -43,6 +43,11 @@ class Lookups:
         self._lines: dict[str, _Line] = {}
         self._running: set[asyncio.Future[Any]] = set()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether anything may have to wait."""
+        return bool(self._lines)
+
     def run(
         self,
         session_id: str | None,

@@ -155,11 +155,12 @@ def in_turn(
     """
 
     def handle(ctx: Context, params: P) -> Answer:
+        lookups = ctx.app.lookups
         session_id = getattr(params, "session_id", None)
+        if session_id is None or not lookups.under_way:
+            return handler(ctx, params)
         call = partial(handler, ctx, params)
-        if session_id is None:
-            return call()
-        return ctx.app.lookups.behind(session_id, call, ordered=ordered, size=_size(params))
+        return lookups.behind(session_id, call, ordered=ordered, size=_size(params))
 
     return handle
 

@@ -148,10 +148,7 @@ class Connection(Generic[A]):
     def _serve(self, message: Framed | Held) -> None:
         if isinstance(message, bytes):
             chunk = parse_chunk(message) if self.loader.dispatcher is not None else None
-            if chunk is not None:
-                self._guarded(self._request, chunk, self._queue.put)
-            else:
-                self._message(jsonrpc.parse(message))
+            self._message(chunk or jsonrpc.parse(message))
         elif isinstance(message, Problem):
             self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
         elif self._flights.withdraw(message.flight):  # else it was cancelled meanwhile

@@ -229,17 +229,20 @@ class Conversation(Outputs):
             return
         offset_ms = part.generated_ms
         self.playback.generated(part.response_id, *part.key, len(data), now)
-        self.emit(
-            ev.RealtimeAudio,
-            now,
+        run = self.run
+        audio = ev.RealtimeAudio(  # not by `emit`: there is nothing as frequent
+            session_id=run.session_id,
+            run_id=run.run_id,
+            at_ms=self.at_ms(now),
             response_id=part.response_id,
             item_id=part.item_id,
             content_index=part.content_index,
             audio=data,
             offset_ms=offset_ms,
             delta_ms=part.generated_ms - offset_ms,
-            audio_format=self.run.audio_format,
+            audio_format=run.audio_format,
         )
+        self.push(audio)
 
     def cancel_response(self, now: float, only: str | None = None) -> bool:
         """Cancel the running response upstream, or the one asked for as it begins; no audio of it follows."""

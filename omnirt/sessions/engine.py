@@ -162,7 +162,8 @@ class Engine:
 
     def host_audio(self, data: bytes) -> None:
         """The host's audio was accepted: it is stored before it goes upstream."""
-        self._recorder.host_audio(data, self.talk.at_ms(time.monotonic()))
+        if self._recorder.keeps_host:
+            self._recorder.host_audio(data, self.talk.at_ms(time.monotonic()))
 
     def interrupt(
         self, item_id: str | None, content_index: int | None, played_ms: int | None
@@ -234,6 +235,9 @@ class Engine:
         """Do what the conversation says, in order."""
         for output in self.talk.take():
             match output:
+                case Event():
+                    self._record(output)
+                    self.sink.put(output)
                 case Upward():
                     self._send_up(output.event)
                 case Interruption():
@@ -245,9 +249,6 @@ class Engine:
                     self._recorder.audio_end(output.item_id, output.content_index, heard)
                 case GuardrailCheck():
                     self.checker.start(output)
-                case Event():
-                    self._record(output)
-                    self.sink.put(output)
 
     def _record(self, event: Event) -> None:
         match event:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from msgspec import UNSET
 
 from omnirt.protocol import events as ev
-from omnirt.protocol.types import CloseReason, ErrorInfo, Event
+from omnirt.protocol.types import AudioFormat, CloseReason, ErrorInfo, Event
 from omnirt.sessions.answers import Answer
 
 E = TypeVar("E", bound=Event)
@@ -65,7 +65,7 @@ class Run:
 
     session_id: str
     run_id: str
-    audio_format: str
+    audio_format: AudioFormat
     bytes_per_ms: int
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from omnirt.errors import OmnirtError
@@ -51,7 +51,7 @@ class Plan:
     output: AudioSpec
     active: str | None = None
 
-    @property
+    @cached_property
     def input_bytes_per_ms(self) -> int:
         """Of the host's audio."""
         return bytes_per_ms(self.input)

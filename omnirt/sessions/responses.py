@@ -116,7 +116,7 @@ class ResponseLedger:
 
     def is_over(self, response_id: str) -> bool:
         """Whether this response ended already, so that what comes late for it is dropped."""
-        return response_id in self._over
+        return response_id not in self.running and response_id in self._over
 
     def known_ids(self) -> list[str]:
         """The ids of those that run, and of those that ended lately."""

@@ -44,6 +44,8 @@ class RunRecorder:
         self._stretches = 0
         self._warned = False
         self._ended: asyncio.Future[None] | None = None
+        self.keeps_host = run.info.record == "both"
+        """Whether the host's audio is stored."""
 
     def audio(self, item_id: str, content_index: int, data: bytes, at_ms: int) -> Path | None:
         """Store a chunk of assistant audio, as it was generated.
@@ -78,7 +80,7 @@ class RunRecorder:
             data: Audio in the run's input format.
             at_ms: When it came, since the run's start.
         """
-        if self._ended is not None or self._run.no_audio or self._run.info.record != "both" or not data:
+        if self._ended is not None or self._run.no_audio or not self.keeps_host or not data:
             return
         part = self._stretch
         if part is None:
