@@ -73,10 +73,9 @@ async def _serve(settings: ServeSettings, fd_in: int, fd_out: int, inherited: se
 
 
 def _open_tape(settings: ServeSettings, path: Path) -> Taping:
-    from omnirt.daemon.taping import Taping  # with --tape only, as what follows takes a while
-    from omnirt.providers.redaction import environment_secrets
+    from omnirt.daemon.taping import Taping, given_secrets  # with --tape only, as it takes a while
 
-    secrets = environment_secrets(os.environ)
+    secrets = given_secrets(settings.config, os.environ)
     limit = settings.max_message_bytes
     return Taping(path, settings.tape_audio, secrets, framing=settings.framing, max_message_bytes=limit)
 

@@ -7,14 +7,19 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
+from omnirt.errors import OmnirtError
 from omnirt.protocol.framing import FrameDecoder, FramingChoice, Problem
+from omnirt.providers.config import load_config
+from omnirt.providers.known import known_secrets
 from omnirt.providers.masking import MessageMask
+from omnirt.providers.settings import ConnectionSettings, Sources
 from omnirt.stdio.writing import Source
+from omnirt.storage.paths import default_config_dir
 from omnirt.tapes.audio import AudioMode
 from omnirt.tapes.writing import Direction, TapeFile, header_line, line_of, message_line, now, raw_line
 
@@ -27,6 +32,15 @@ _log = logging.getLogger(__name__)
 
 _Piece = tuple[Direction, int, list[bytes]]
 """Who wrote, when (ms since the start of the tape), and what: bytes as they were read, or whole frames."""
+
+
+def given_secrets(config: Path | None, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Every secret that configuration file and environment hold when the tape begins."""
+    try:
+        file: ConnectionSettings = load_config(config, default_config_dir())
+    except OmnirtError:
+        file = ConnectionSettings()  # its sessions fail, and say why
+    return known_secrets(Sources(ConnectionSettings(), file, env))
 
 
 class Taping:

@@ -15,7 +15,7 @@ from omnirt.client import Client
 from omnirt.protocol.calls import ToolCallParams
 from omnirt.protocol.events import RealtimeAudio
 from omnirt.protocol.methods import SessionStartParams
-from omnirt.tapes.lines import DaemonLine, HostLine, read_tape
+from omnirt.tapes.lines import DaemonLine, read_tape
 from omnirt.testing import replay_command, script
 from tests.support.daemon import WAIT_S, Daemon, driven
 from tests.support.host import Host
@@ -130,20 +130,25 @@ async def test_what_a_host_is_told_when_it_diverges(tmp_path: Path) -> None:
 @driven
 async def test_a_killed_daemon_leaves_a_tape_that_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    variables = {"OMNIRT_TAPE": str(path), "OMNIRT_TAPE_AUDIO": "inline", "OMNIRT_DATA_DIR": str(tmp_path)}
+    config = tmp_path / "config.toml"
+    config.write_text('api_key = "CANARY-of-the-file"')
+    variables = {"OMNIRT_TAPE": str(path), "OMNIRT_TAPE_AUDIO": "inline", "OMNIRT_CONFIG": str(config)}
     async with Daemon.spawn(env=variables) as daemon:
         await daemon.request("initialize", {})
         daemon.send({"method": "session.sendAudio", "params": {"sessionId": "nobody", "audio": "AAAA"}})
+        daemon.send({"method": "session.sendText", "params": {"text": "CANARY-of-the-file"}})
         assert (await daemon.wait_for(lambda m: m.get("method") == "log.message"))["params"]
         async with asyncio.timeout(WAIT_S):
-            while path.read_bytes().count(b"\n") < 5:
+            while path.read_bytes().count(b"\n") < 6:
                 await asyncio.sleep(0.01)  # a file has no event of its own
         daemon.signal(signal.SIGKILL)
         await daemon.wait_exit()
     tape = read_tape(path)
-    chunk = [line.message for line in tape.lines if isinstance(line, HostLine)][1]
+    _, chunk, text = [line.message for line in tape.host_lines]
     assert isinstance(chunk, dict)
     assert chunk["params"] == {"sessionId": "nobody", "audio": "AAAA"}
+    assert isinstance(text, dict)
+    assert text["params"] == {"text": "***"}
 
 
 @driven

@@ -39,9 +39,9 @@ def masked(message: Any) -> str:
     ],
 )
 def test_settings_are_written_down_without_their_secrets(settings: dict[str, Any]) -> None:
-    for message in (start(settings=settings), [start(settings=settings)], start(setings=settings)):
+    for message in (start(settings=settings), [start(settings=settings)], start(settingz=settings)):
         assert "CANARY" not in masked(message)
-    misspelt = {**start(settings=settings), "method": "session.strat"}
+    misspelt = {**start(settings=settings), "method": "session.begin"}
     assert "CANARY" not in masked(misspelt)
 
 
