@@ -50,7 +50,7 @@ class Player:
         self._changing = threading.Lock()
         self._rest = 0
         """How much of the first chunk in the queue was played, in bytes."""
-        self._quiet_s = 0.0
+        self._quiet_s = float("-inf")
         self._taken = self._given = 0
         """Bytes put in, and bytes handed to the device."""
         self.called = 0
@@ -58,12 +58,18 @@ class Player:
 
     # -- the loop ----------------------------------------------------------------------------------------
 
-    def put(self, key: Key, pcm: bytes) -> bool:
-        """Play this behind all else; false when there is no room for it."""
+    def put(self, key: Key, pcm: bytes, at_ms: int = 0) -> bool:
+        """Play this behind all else; false when there is no room for it.
+
+        Args:
+            key: The part.
+            pcm: Its next audio.
+            at_ms: Where that is, for a part of which the beginning was played elsewhere.
+        """
+        begin = self._frames.get(key, at_ms * self.rate // 1000)
+        self._frames[key] = begin + len(pcm) // 2
         if self._taken - self._given > MAX_QUEUED_S * self.rate * 2:
             return False
-        begin = self._frames.get(key, 0)
-        self._frames[key] = begin + len(pcm) // 2
         self._taken += len(pcm)
         if pcm:
             self._queue.append(Chunk(key, begin, pcm))
@@ -88,7 +94,7 @@ class Player:
         heard: dict[Key, int] = {}
         while self._stretches and self._stretches[0].at_s <= now_s:
             stretch = self._stretches[0]
-            frames = min(stretch.frames, int((now_s - stretch.at_s) * self.rate))
+            frames = min(stretch.frames, round((now_s - stretch.at_s) * self.rate))
             heard[stretch.key] = (stretch.begin + frames) * 1000 // self.rate
             if frames < stretch.frames:
                 break

@@ -147,7 +147,7 @@ class DeviceSink:
             if key not in self._voices:
                 self._voices[key] = Resampler("pcm16", audio.sample_rate, stream.rate)
             pcm = self._voices[key].convert(pcm)
-        return self._player.put(key, pcm)
+        return self._player.put(key, pcm, event.offset_ms)
 
     def _played_out(self, key: tuple[str, int]) -> None:
         voice = self._voices.pop(key, None)

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=examples(
             "omnirt talk                                    # with whoever your key or this machine has",
             "omnirt talk --provider local                   # on this machine, with no key and no network",
-            "omnirt talk concierge --agents agents/ --headset",
+            "omnirt talk concierge --agents agents/",
             "omnirt talk agents/concierge.yaml --text",
             "echo 'What can you do?' | omnirt talk --text --json",
         ),
