@@ -125,7 +125,7 @@ async def test_what_tools_print_and_start_holds_up_nobody_and_does_not_outlive_t
     tmp_path: Path,
 ) -> None:
     (tmp_path / "busy_tools.py").write_text(BUSY_TOOLS)
-    calls = [{"tool": name, "arguments": {}} for name in ("chatter", "offspring")]
+    calls: list[dict[str, Any]] = [{"tool": name, "arguments": {}} for name in ("chatter", "offspring")]
     script = {"rules": [{"on": "tool_output", "do": [{"text": "Done."}]}, {"do": [{"call": calls}]}]}
     tools = [{"run": "python:busy_tools:chatter"}, {"run": "python:busy_tools:offspring"}]
     command = (sys.executable, "-c", UNREAD_STDERR)
