@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ async def test_a_spoken_turn_at_the_hosts_rates(host: Host, tmp_path: Path, hear
     plain = await host.start(script=says("story"))
     await plain.ask("sendText", text="Hello")
     await plain.ask("wait")
-    rates = {"inputAudio": {"sampleRate": heard}, "outputAudio": {"sampleRate": told}}
+    rates: dict[str, Any] = {"inputAudio": {"sampleRate": heard}, "outputAudio": {"sampleRate": told}}
     realtime = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     talk = await host.start(script=says("story"), record="both", realtime=realtime, **rates)
     assert talk.started["inputAudio"] == {"format": "pcm16", "sampleRate": heard}
@@ -92,7 +93,7 @@ async def test_an_interrupt_is_told_in_the_hosts_milliseconds(host: Host) -> Non
 
 async def test_g711_may_have_another_rate_than_its_own(host: Host) -> None:
     realtime = {"input_audio_format": "g711_ulaw", "output_audio_format": "g711_alaw"}
-    rates = {"inputAudio": {"sampleRate": 16000}, "outputAudio": {"sampleRate": 16000}}
+    rates: dict[str, Any] = {"inputAudio": {"sampleRate": 16000}, "outputAudio": {"sampleRate": 16000}}
     talk = await host.start(realtime=realtime, script=says("heard"), **rates)
     assert talk.started["outputAudio"] == {"format": "g711_alaw", "sampleRate": 16000}
     assert (await talk.ask("sendAudio", audio=b64(b"\x7f" * 321)))["acceptedMs"] == 20
