@@ -28,11 +28,14 @@ export class Voice implements Disposable {
   readonly connection: MessageConnection;
   private readonly process: ChildProcess;
   private leaving = false;
+  private gone = false;
 
   constructor(private readonly window: Window, command: string, args: string[] = []) {
     this.process = spawn(command, ["serve", ...args], { stdio: ["pipe", "pipe", "inherit"] });
     this.process.on("error", ({ message }) => this.ended(`${message}: is omnirt installed, and on PATH?`));
-    this.process.on("close", (code, signal) => this.ended(`omnirt ended: ${signal ?? code}. Its talks are stored.`));
+    this.process.on("close", (code, signal) => {
+      this.ended(code === 0 && this.leaving ? undefined : `omnirt ended: ${signal ?? code}. Its talks are stored.`);
+    });
     const { stdin, stdout } = this.process;
     this.connection = createMessageConnection(new StreamMessageReader(stdout!), new StreamMessageWriter(stdin!));
     this.connection.onError(() => {}); // a daemon that is gone can't be written to: "close" tells
@@ -95,10 +98,10 @@ export class Voice implements Disposable {
     this.process.stdin?.end(); // ends the daemon too, in its own time
   }
 
-  private ended(why: string): void {
+  private ended(why?: string): void {
     this.connection.dispose(); // rejects what still waits for a reply
-    if (!this.leaving) this.window.showErrorMessage(why);
-    this.leaving = true;
+    if (why && !this.gone) this.window.showErrorMessage(why);
+    this.gone = true;
   }
 }
 

@@ -89,10 +89,15 @@ class NodeHost:
 
 @contextmanager
 def running(script: Path, *args: str, env: dict[str, str]) -> Iterator[NodeHost]:
-    """Runs a host; what it says to stderr is among its lines."""
-    command = [find_program("node"), str(script), *args]
+    """Runs a host beside its data; what it says to stderr is among its lines."""
     process = subprocess.Popen(
-        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [find_program("node"), str(script), *args],
+        env=env,
+        cwd=Path(env["OMNIRT_DATA_DIR"]).parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     with process:
         try:
