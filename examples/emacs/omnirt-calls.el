@@ -65,8 +65,9 @@ Each is called with the arguments, a plist, and returns what JSON can say."
       (while omnirt-calls--questions
         (pcase-let* ((`(,connection ,id ,params) (pop omnirt-calls--questions))
                      (yes (condition-case nil
-                              (y-or-n-p (omnirt-calls--question params))
-                            (quit nil))))
+                              (let ((inhibit-quit nil)) ; a timer may not be quit
+                                (y-or-n-p (omnirt-calls--question params)))
+                            (quit nil)))) ; C-g is a no
           (when (jsonrpc-running-p connection)
             (jsonrpc-connection-send
              connection :id id

@@ -61,6 +61,7 @@
       (unless (string-empty-p text)
         (insert (propertize (concat (string-replace "\n" "\n  " text) "\n")
                             'omnirt-entry entry))))
+    (restore-buffer-modified-p nil)
     (dolist (window windows)
       (set-window-point window (point-max)))))
 

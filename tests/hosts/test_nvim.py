@@ -16,53 +16,12 @@ import pytest
 from tests.support.documents import ROOT
 from tests.support.editors import configuration, install
 from tests.support.mcp_servers import alive, ended
-from tests.support.neovim import Neovim
+from tests.support.neovim import ANSWER_LATER, CURSORS, HELPERS, IDLE, MARKS, Neovim
 from tests.support.programs import find_program
 
 pytestmark = pytest.mark.xdist_group("nvim")
 
 PLUGIN = ROOT / "examples" / "nvim"
-HELPERS = """
-function Transcript()
-  local newest
-  for _, buffer in ipairs(vim.api.nvim_list_bufs()) do
-    local kind = vim.api.nvim_buf_get_option(buffer, 'filetype')
-    newest = kind == 'omnirt' and vim.api.nvim_buf_is_loaded(buffer) and buffer or newest
-  end
-  return newest
-end
-function Shown()
-  return table.concat(vim.api.nvim_buf_get_lines(Transcript(), 0, -1, false), '\\n')
-end
-function Has(text)
-  return Shown():find(text, 1, true) ~= nil
-end
-function Ask(method)
-  local answer
-  require('omnirt').request(method, vim.empty_dict(), function(err, result) answer = err or result end)
-  vim.wait(20000, function() return answer end, 20)
-  return answer
-end
-Notified, Asked = {}, {}
-vim.notify = function(text) table.insert(Notified, text) end
-"""
-MARKS = """
-local namespace = vim.api.nvim_get_namespaces().omnirt
-return vim.api.nvim_buf_get_extmarks(Transcript(), namespace, 0, -1, { details = true })
-"""
-CURSORS = """
-return vim.tbl_map(function(window)
-  return vim.api.nvim_win_get_cursor(window)[1]
-end, vim.fn.win_findbuf(Transcript()))
-"""
-IDLE = "vim.api.nvim_buf_get_var(Transcript(), 'omnirt_state') == 'listening'"
-ANSWER_LATER = """
-local choice = ...
-vim.ui.select = function(items, options, chosen)
-  table.insert(Asked, { options.prompt, vim.tbl_map(options.format_item, items) })
-  vim.defer_fn(function() chosen(items[choice], choice) end, 50)
-end
-"""
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +234,7 @@ def test_handoffs_and_errors_are_told(editor: Neovim) -> None:
 def test_devices_are_those_of_the_daemon(editor: Neovim) -> None:
     editor.lua("require('omnirt').setup({ devices = { input = 'no-such-microphone' } })")
     talk(editor)
-    shows(editor, "no-such-microphone")
+    shows(editor, "! There is no microphone")
     shows(editor, "* The talk is over: it could not be started")
     editor.lua("require('omnirt').setup({ devices = false })")
     talk(editor, {"do": [{"text": "{text}"}]})

@@ -24,6 +24,57 @@ local condition = assert(loadstring('return ' .. ...))
 return vim.wait(select(2, ...), condition, 20)
 """
 
+HELPERS = """
+function Transcript()
+  local newest
+  for _, buffer in ipairs(vim.api.nvim_list_bufs()) do
+    local kind = vim.api.nvim_buf_get_option(buffer, 'filetype')
+    newest = kind == 'omnirt' and vim.api.nvim_buf_is_loaded(buffer) and buffer or newest
+  end
+  return newest
+end
+function Shown()
+  return table.concat(vim.api.nvim_buf_get_lines(Transcript(), 0, -1, false), '\\n')
+end
+function Has(text)
+  return Shown():find(text, 1, true) ~= nil
+end
+function Ask(method)
+  local answer
+  require('omnirt').request(method, vim.empty_dict(), function(err, result) answer = err or result end)
+  vim.wait(20000, function() return answer end, 20)
+  return answer
+end
+Notified, Asked = {}, {}
+vim.notify = function(text) table.insert(Notified, text) end
+"""
+"""Lua: functions for conditions, and what was told to the user."""
+
+MARKS = """
+local namespace = vim.api.nvim_get_namespaces().omnirt
+return vim.api.nvim_buf_get_extmarks(Transcript(), namespace, 0, -1, { details = true })
+"""
+"""Lua: what is drawn behind the lines of the newest transcript."""
+
+CURSORS = """
+return vim.tbl_map(function(window)
+  return vim.api.nvim_win_get_cursor(window)[1]
+end, vim.fn.win_findbuf(Transcript()))
+"""
+"""Lua: the lines of the cursors in its windows."""
+
+IDLE = "vim.api.nvim_buf_get_var(Transcript(), 'omnirt_state') == 'listening'"
+"""A condition: its agent listens."""
+
+ANSWER_LATER = """
+local choice = ...
+vim.ui.select = function(items, options, chosen)
+  table.insert(Asked, { options.prompt, vim.tbl_map(options.format_item, items) })
+  vim.defer_fn(function() chosen(items[choice], choice) end, 50)
+end
+"""
+"""Lua: a picker of the user's own, which takes its time and chooses the nth."""
+
 
 class Neovim:
     """One editor without a screen."""

@@ -196,7 +196,7 @@
   (let ((omnirt-devices '(:input "no-such-microphone")))
     (omnirt-test-talk [])
     (omnirt-test-until (seq-some
-                        (lambda (line) (string-match-p "no-such-microphone" line))
+                        (lambda (line) (string-match-p "^! There is no micro" line))
                         (omnirt-test-shown)))))
 
 (ert-deftest omnirt-test-8-a-daemon-that-dies-is-told-and-another-is-started ()
