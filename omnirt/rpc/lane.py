@@ -235,9 +235,21 @@ def _body(event: Event) -> bytes:
     at_ms = event.at_ms
     event.at_ms = UNSET  # type: ignore[assignment] # for the time of the encoding, so that it is left out
     try:
-        return jsonrpc.encode(event)
+        return _audio_body(event) if isinstance(event, RealtimeAudio) else jsonrpc.encode(event)
     finally:
         event.at_ms = at_ms
+
+
+def _audio_body(event: RealtimeAudio) -> bytes:
+    """The same of audio, whose base64 is put in afterwards: msgspec's own is ten times as slow."""
+    from pybase64 import b64encode  # late: nothing of it is needed for the reply to `initialize`
+
+    data, event.audio = event.audio, b""
+    try:
+        head, empty, tail = jsonrpc.encode(event).partition(b'"audio":""')
+    finally:
+        event.audio = data
+    return b'%b"audio":"%b"%b' % (head, b64encode(data), tail) if empty else head
 
 
 def _resolve(entry: Entry) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
+from pybase64 import b64decode
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Frame, Opcode
@@ -30,7 +31,7 @@ class _Delta(msgspec.Struct):
     """What is needed of an audio delta; of any other event the type."""
 
     type: str
-    delta: bytes = b""
+    delta: msgspec.Raw = msgspec.Raw(b'""')
     response_id: str | None = None
     item_id: str | None = None
     content_index: Any = 0
@@ -96,10 +97,12 @@ class AudioSocket(ClientConnection):
             return False
         try:
             event = _decode_delta(message)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            base64 = memoryview(event.delta)
+            if event.type != AUDIO_DELTA or base64[:1] != b'"':
+                return False
+            data = b64decode(base64[1:-1], validate=True)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return False  # what is wrong with it is told where all frames are read
-        if event.type != AUDIO_DELTA:
-            return False
         index = content_index({"content_index": event.content_index})
-        self.take_audio(event.response_id or "", event.item_id or "", index, event.delta)
+        self.take_audio(event.response_id or "", event.item_id or "", index, data)
         return True

@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "omnirt/tapes": set(),
     "omnirt/testing": {"msgspec", "pytest"},
     "omnirt/storage": {"msgspec", "anyio", "platformdirs"},
-    "omnirt/rpc": {"msgspec", "anyio", "jsonrpcserver", "oslash"},
+    "omnirt/rpc": {"msgspec", "anyio", "jsonrpcserver", "oslash", "pybase64"},
     "omnirt/stdio": {"anyio"},
 }
 

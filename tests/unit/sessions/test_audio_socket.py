@@ -59,19 +59,21 @@ async def test_audio_overtakes_nothing_that_came_before_it() -> None:
 
 @driven
 async def test_audio_that_is_not_taken_or_broken_is_read_as_all_else() -> None:
-    broken = delta(1).replace("AAAA", "A?A")
+    whole = delta(1)
+    others = [whole.replace("AAAA", text) for text in ("A?A", "AAA", "AAA\\/", "AAAA AAAA")]
+    others += [whole.replace('"AAAA"', text) for text in ("123456", "null", '["AAAA"]')]
 
     async def peer(connection: ServerConnection) -> None:
         await connection.recv()
-        await connection.send(delta(0))
-        await connection.send(broken)
+        for message in [whole, *others]:
+            await connection.send(message)
 
     async with asyncio.timeout(LIMIT_S), connected(peer) as socket:
         await socket.send("go")
         messages = aiter(socket)
-        assert await anext(messages) == delta(0).encode()
+        assert await anext(messages) == whole.encode()
         socket.take_audio = lambda *audio: pytest.fail("it is not whole")
-        assert await anext(messages) == broken.encode()
+        assert [await anext(messages) for _ in others] == [message.encode() for message in others]
 
 
 @driven
