@@ -325,7 +325,7 @@ async def test_children_are_dead_when_the_daemon_is(end: str) -> None:
         ["--max-message-bytes", "0"],
         ["--drain-timeout", "soon"],
         ["--log-level", "loud"],
-        ["--tape", "x"],
+        ["--tape-audio", "loud"],
         ["--log-file", "/no/such/folder/log"],
         ["more"],
     ],
