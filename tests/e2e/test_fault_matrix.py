@@ -1,7 +1,7 @@
 """The fault matrix: each row injects one fault, and says what the host sees of it.
 
 The rows are literal tables in `faults`, which docs/OPERATIONS.md shows to operators; one of the
-unit tests holds the two together. Those of the provider are played all at once against one daemon, as they mostly wait.
+unit tests holds the two together. Those of the provider are played all at once against one daemon: they wait.
 """
 
 from __future__ import annotations
