@@ -58,22 +58,31 @@ class Tally(Counter[str]):
 
 
 class Life:
-    """One session after another, until the time is up; some go on with the one before.
+    """One session after another, until the time is up; some go on with one that ended.
 
     Args:
         host: The one that all lives share.
         rng: Decides what happens.
         tally: Counts it.
         provider: The settings of the provider that is restarted.
+        ended: The sessions that may be resumed, shared by all lives.
         first: What the host says first: with one for each life, each of them is said in every round.
     """
 
-    def __init__(self, host: Host, rng: random.Random, tally: Tally, provider: Json, first: str) -> None:
+    def __init__(
+        self,
+        host: Host,
+        rng: random.Random,
+        tally: Tally,
+        provider: Json,
+        ended: list[str],
+        first: str,
+    ) -> None:
         self._host = host
         self._rng = rng
         self._tally = tally
         self._provider = provider
-        self._session_id = ""
+        self._ended = ended
         self._first = [first]
         self._speech = utterance("weather") + silence(800)
 
@@ -101,8 +110,8 @@ class Life:
                 self._tally["refused starts"] += 1
                 continue
             self._tally["resumed" if reply["result"]["resumed"] else "sessions"] += 1
-            self._session_id = talk.id
             await self._talk(talk, until)
+            self._ended.append(talk.id)
             self._tally["reconnects"] += len(talk.of("state", state="reconnecting", attempt=1))
 
     def _begin(self) -> tuple[Talk, str]:
@@ -111,8 +120,9 @@ class Life:
             members["settings"] = self._provider
         else:
             members["script"] = {**SCRIPT, "faults": self._rng.choice(FAULTS)}
-        if self._session_id and self._rng.random() < 0.4:
-            return self._host.begin(self._session_id, resume=True, **members)
+        if self._ended and self._rng.random() < 0.4:
+            session_id = self._ended.pop(self._rng.randrange(len(self._ended)))
+            return self._host.begin(session_id, resume=True, **members)
         return self._host.begin(**members)
 
     async def _talk(self, talk: Talk, until: float) -> None:
