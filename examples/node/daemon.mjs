@@ -41,6 +41,7 @@ export class Daemon {
   /** @template {keyof Methods} M @param {M} method @param {Methods[M]["params"]} params @returns {Promise<Methods[M]["result"]>} */
   request(method, params) {
     return new Promise((resolve, reject) => {
+      if (!this.#process.stdin.writable) return reject(new Error("The daemon is gone."));
       this.#waiting.set(++this.#requests, { resolve, reject });
       this.#write({ id: this.#requests, method, params });
     });

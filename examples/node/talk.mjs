@@ -133,9 +133,11 @@ const microphone = options.mic && spawn(options.mic, { shell: true, stdio: ["ign
 if (microphone) listen(microphone.stdout).catch(tell);
 process.on("SIGINT", leave);
 const input = createInterface({ input: process.stdin });
-for await (const line of input) await typed(line).catch(tell);
-if (!leaving && !microphone) {
-  await daemon.request("session.wait", { sessionId }).catch(tell);
-  if (!player.dry) await once(player, "dry");
-}
-await leave();
+input.on("line", (line) => typed(line).catch(tell));
+input.on("close", async () => {
+  if (!leaving && !microphone) {
+    await daemon.request("session.wait", { sessionId }).catch(tell);
+    if (!player.dry) await once(player, "dry");
+  }
+  await leave();
+});
