@@ -23,6 +23,7 @@ AUDIO_DELTA = "response.output_audio.delta"
 _NAMED = b'"response.output_audio.delta"'
 _HEAD = 256
 """Where the type is looked for: providers write it before the audio. Elsewhere the stock model finds it."""
+_QUOTE = ord('"')
 TakeAudio = Callable[[str, str, int, bytes], None]
 """Response id, item id, content index, audio."""
 
@@ -98,7 +99,7 @@ class AudioSocket(ClientConnection):
         try:
             event = _decode_delta(message)
             base64 = memoryview(event.delta)
-            if event.type != AUDIO_DELTA or base64[:1] != b'"':
+            if event.type != AUDIO_DELTA or base64[0] != _QUOTE:
                 return False
             data = b64decode(base64[1:-1], validate=True)
         except (msgspec.MsgspecError, ValueError, RecursionError):
