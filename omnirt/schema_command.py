@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from omnirt.providers.config import Configuration
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.specs import AgentSpec
 from omnirt.specs.realtime_settings import RealtimeSettings
-from omnirt.terminal import Help, examples, write_json
+from omnirt.terminal import Help, examples, has_unicode, write_json
 
 _TYPES = "omnirt.d.ts"
 
@@ -33,7 +34,10 @@ def run(argv: Sequence[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"omnirt schema: {error.filename or args.write or args.check}: {error.strerror}.\n")
         return 2
-    sys.stdout.write(files[by_name[args.name]])
+    text = files[by_name[args.name]]
+    if args.name != "typescript" and not has_unicode(sys.stdout):
+        text = json.dumps(json.loads(text), indent=2) + "\n"
+    sys.stdout.write(text)
     return 0
 
 

@@ -68,7 +68,7 @@ class ToolRunner:
             self._refuse(call_id, "overloaded", "Too many tools are running in this host.")
         else:
             task = asyncio.get_running_loop().create_task(
-                self._answer(call_id, answers[method], params), name=f"{method} {call_id}"
+                self._answer(call_id, answers[method], params, method), name=f"{method} {call_id}"
             )
             self._running[call_id] = task
             task.add_done_callback(lambda _: self._running.pop(call_id, None))
@@ -86,7 +86,7 @@ class ToolRunner:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _answer(self, call_id: str, answer: _Answer, params: msgspec.Raw) -> None:
+    async def _answer(self, call_id: str, answer: _Answer, params: msgspec.Raw, name: str) -> None:
         try:
             result = await answer(params)
             self._write(msgspec.json.encode({"jsonrpc": "2.0", "id": call_id, "result": result}))
@@ -96,7 +96,7 @@ class ToolRunner:
             self._refuse(call_id, "invalid_params", str(error))
         except Exception as error:
             # A host's handler may raise anything, and the talk goes on. The model is told no inside of it.
-            logger.exception("a handler failed: %s", asyncio.current_task())
+            logger.exception("the handler of %s failed", name)
             self._refuse(call_id, "internal", f"It failed in the host: {type(error).__name__}.")
 
     async def _call_tool(self, params: msgspec.Raw) -> ToolCallResult:

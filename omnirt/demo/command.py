@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import logging
 import os
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def run(argv: Sequence[str]) -> int:
         "--data-dir", type=Path, help="where the audio stays (default: $OMNIRT_DATA_DIR or ./demo-data)"
     )
     options = parser.parse_args(argv)
+    logging.getLogger("omnirt").addHandler(logging.NullHandler())  # what happens is told in the timeline
     view = make_view(options.json)
     try:
         data_dir = _data_dir(options.data_dir)

@@ -13,6 +13,7 @@ import pytest
 
 from omnirt.protocol.types import Item
 from omnirt.storage import AudioStorage, Heard
+from tests.support.documents import ROOT
 from tests.support.terminal import Shown, show
 from tests.unit.storage.archives import begin, said, store, tone
 
@@ -110,6 +111,13 @@ async def test_json_loses_nothing_where_there_is_no_unicode(data: str) -> None:
     )  # fmt: skip
     assert done.stdout.isascii()
     assert json.loads(done.stdout)["items"][0]["content"][0]["text"] == "Tell me a story, “Señor”"
+
+
+async def test_a_schema_is_the_same_where_there_is_no_unicode() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*OMNIRT, "schema"], env=env, capture_output=True, check=True, timeout=60)
+    assert done.stdout.isascii()
+    assert json.loads(done.stdout) == json.loads((ROOT / "schemas" / "openrpc.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("schema", "--help"), ("nonsense",)])
