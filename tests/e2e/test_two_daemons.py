@@ -67,11 +67,8 @@ class End:
         return await self.daemon
 
 
-async def converse(end: End, words: str) -> list[str]:
-    """A talk of three turns in a session whose id is the same in both daemons."""
-    await end.ask(
-        "session.start", sessionId="same", **start_params(script={"rules": [{"do": [{"text": words}]}]})
-    )
+async def converse(end: End) -> list[str]:
+    """Three turns in a session whose id is the same in both daemons."""
     said = []
     for _ in range(3):
         end.tell("session.sendText", sessionId="same", text="Hello")
@@ -84,7 +81,10 @@ async def converse(end: End, words: str) -> list[str]:
 async def test_sessions_live_in_two_daemons_of_one_process_at_the_same_time(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     ends = [await End.open(tmp_path / name) for name in "ab"]
-    one, other = await asyncio.gather(converse(ends[0], "First."), converse(ends[1], "Second."))
+    for end, words in zip(ends, ("First.", "Second."), strict=True):
+        params = start_params(script={"rules": [{"do": [{"text": words}]}]})
+        await end.ask("session.start", sessionId="same", **params)
+    one, other = await asyncio.gather(*(converse(end) for end in ends))
     assert (one, other) == (["First."] * 3, ["Second."] * 3)
     assert await ends[0].finish() == 0
     assert len((await ends[1].ask("session.list"))["sessions"]) == 1, "the other one goes on"
