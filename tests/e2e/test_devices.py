@@ -14,7 +14,7 @@ from tests.support.host import Host, Talk, says, start_params
 from tests.support.pulse import Pulse, pulse
 from tests.support.speech import silence, utterance
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("devices")]  # the last test takes the devices away
 
 BOTH = {"input": "default", "output": "default"}
 VAD = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 400}}
@@ -117,11 +117,11 @@ async def test_an_unknown_device_is_refused_with_those_that_there_are(host: Host
 
 
 async def test_a_loudspeaker_that_goes_away_ends_nothing(host: Host, sound: Pulse) -> None:
-    # The last test: the device does not come back.
+    # The last test: the devices do not come back.
     talk = await start(host, "story", devices={"output": "pulse"})
     await talk.ask("sendText", text="Hello")
     await talk.event("audio", nth=5)
-    await asyncio.to_thread(sound.unplug, "speaker")
+    await asyncio.to_thread(sound.die)
     error = await talk.event("error", kind="device_failed")
     assert (error["fatal"], "'pulse' is gone" in error["message"]) == (False, True)
     await talk.ask("sendText", text="Still there?")

@@ -28,8 +28,9 @@ class Pulse:
         env: For programs that are to use it, as their default devices.
     """
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], process: subprocess.Popen[bytes]) -> None:
         self.env = env
+        self._process = process
 
     def say(self, pcm: bytes) -> None:
         """Put PCM16 at 24 kHz before the microphone, and return when it was said."""
@@ -38,14 +39,10 @@ class Pulse:
             command, input=pcm, env={**os.environ, **self.env}, check=True, timeout=WAIT_S + len(pcm) / 48_000
         )
 
-    def unplug(self, sink: str) -> None:
-        """Take a device away."""
-        env = {**os.environ, **self.env}
-        listing = subprocess.run(
-            ["pactl", "list", "short", "modules"], env=env, check=True, capture_output=True, text=True
-        ).stdout
-        [line] = [line for line in listing.splitlines() if f"sink_name={sink}" in line]
-        subprocess.run(["pactl", "unload-module", line.split()[0]], env=env, check=True, timeout=WAIT_S)
+    def die(self) -> None:
+        """All devices go away at once."""
+        self._process.kill()
+        self._process.wait(WAIT_S)
 
     @contextmanager
     def listening(self) -> Iterator[Ear]:
@@ -115,7 +112,7 @@ def until(condition: object, what: str) -> None:
 @contextmanager
 def pulse(folder: Path) -> Iterator[Pulse]:
     """Run a server; without the programs the test is skipped, but never in CI."""
-    programs = [find_program(name) for name in ("pulseaudio", "pactl", "paplay", "parec")]
+    programs = [find_program(name) for name in ("pulseaudio", "paplay", "parec")]
     try:
         import sounddevice  # noqa: F401 - it looks for PortAudio as it is imported
     except (ImportError, OSError):
@@ -140,7 +137,7 @@ def pulse(folder: Path) -> Iterator[Pulse]:
     )
     try:
         until(socket.exists, "PulseAudio")
-        yield Pulse(env)
+        yield Pulse(env, process)
     finally:
         process.terminate()
         process.wait(WAIT_S)
