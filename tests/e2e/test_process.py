@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import driven
-from tests.support.host import Host
+from tests.support.host import WAIT_S, Host
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at and limits another process")
 
@@ -137,6 +138,7 @@ async def test_what_tools_print_and_start_holds_up_nobody_and_does_not_outlive_t
         assert {end["status"] for end in talk.of("toolEnd")} == {"completed"}
         pids = [int(word) for word in talk.of("toolEnd", toolName="offspring")[0]["output"].split()]
         assert [alive(pid) for pid in pids] == [True, True]
+        descriptors = [os.pidfd_open(pid) for pid in pids]
         used = cpu_s(host.daemon.pid)
         assert (await talk.refused("wait", **{"for": "closed"}, timeoutMs=1000))["kind"] == "timed_out"
         assert cpu_s(host.daemon.pid) - used < 0.5, "a live session in which nothing happens costs nothing"
@@ -148,7 +150,9 @@ async def test_what_tools_print_and_start_holds_up_nobody_and_does_not_outlive_t
         assert (await host.reply(waiting))["error"]["data"]["kind"] == "timed_out"
         assert cpu_s(host.daemon.pid) - used < 0.5, "nor does a drain"
         await host.finished(0)
-    assert [alive(pid) for pid in pids] == [False, False]
+    for descriptor in descriptors:
+        assert select.select([descriptor], [], [], WAIT_S)[0], "it is dead"
+        os.close(descriptor)
 
 
 def children_of(pid: int) -> list[int]:
