@@ -81,9 +81,12 @@ async def converse(end: End) -> list[str]:
 async def test_sessions_live_in_two_daemons_of_one_process_at_the_same_time(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     ends = [await End.open(tmp_path / name) for name in "ab"]
-    for end, words in zip(ends, ("First.", "Second."), strict=True):
-        params = start_params(script={"rules": [{"do": [{"text": words}]}]})
-        await end.ask("session.start", sessionId="same", **params)
+    scripts = [{"rules": [{"do": [{"text": words}]}]} for words in ("First.", "Second.")]
+    starts = [
+        end.ask("session.start", sessionId="same", **start_params(script=script))
+        for end, script in zip(ends, scripts, strict=True)
+    ]
+    await asyncio.gather(*starts)
     one, other = await asyncio.gather(*(converse(end) for end in ends))
     assert (one, other) == (["First."] * 3, ["Second."] * 3)
     assert await ends[0].finish() == 0
