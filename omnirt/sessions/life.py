@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLUSH_S = 5.0
-"""How long the end of a session waits for a host that does not read."""
+"""How long the end of a session waits for a host that reads nothing."""
 _FAULT = ErrorInfo(kind="internal", message="The session failed; the daemon's log tells why.")
 
 T = TypeVar("T")
@@ -179,13 +179,21 @@ class Life:
         run.closing(error)
         await _attempt(run.close_link(), None)
         duration_ms, files = await _attempt(run.finish(reason, error), (0, []))
-        with anyio.move_on_after(FLUSH_S) as limit:
-            # What waits for the end is answered behind `realtime.closed`, unless the host does not read.
-            await self._sink.flushed()
-        if limit.cancelled_caught:
+        # What waits for the end is answered behind `realtime.closed`, unless the host does not read.
+        if not await self._flushed(patient=reason == "stopped"):
             log.warning("the host of session %s does not read its events", run.talk.run.session_id)
         closing = "The session ended before this input went upstream."
         self._settle(run, files, duration_ms, lambda: OmnirtError("session_state", closing))
+
+    async def _flushed(self, *, patient: bool) -> bool:
+        """Wait for the host to take what is left; with patience as long as it takes some now and then."""
+        while True:
+            left = self._sink.queued_bytes()
+            with anyio.move_on_after(FLUSH_S):
+                await self._sink.flushed()
+                return True
+            if not patient or self._sink.queued_bytes() >= left:
+                return False
 
     def _settle(
         self, run: Run, files: list[AudioFile], duration_ms: int, input_error: Callable[[], Exception]

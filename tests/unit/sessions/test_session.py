@@ -18,7 +18,8 @@ from omnirt.protocol.calls import ToolCallParams, ToolCallResult
 from omnirt.protocol.methods import SessionWaitResult
 from omnirt.protocol.pending import CallFailed
 from omnirt.protocol.types import Event
-from omnirt.sessions import RealtimeSession
+from omnirt.rpc.lanes import OutputQueue
+from omnirt.sessions import RealtimeSession, life
 from omnirt.sessions.services import Services
 from omnirt.storage import AudioStorage
 from tests.support import provider_events as pe
@@ -354,6 +355,33 @@ async def test_whatever_breaks_everyone_who_waits_is_answered(tmp_path: Path) ->
     ended = await asyncio.wait_for(session.stop(), WAIT_S)
     assert ended.reason == "error"
     await services.close()
+
+
+@driven
+async def test_a_stop_is_answered_behind_all_that_a_slow_host_has_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "FLUSH_S", 0.2)
+    queue = OutputQueue(1 << 25, overrun=lambda: None)
+    queue.framing = "lines"
+    lane = queue.open_lane()
+    chatty = {"rules": [{"do": [{"text": "one two three " * 30}]}]}
+    session = session_of(tmp_path, settings=simulated(chatty), sink=lane)
+    await session.connect()
+    lane.release()
+    await session.send_text("Hello")
+    await waited(session)
+    stopping = asyncio.ensure_future(session.stop())
+    began = asyncio.get_running_loop().time()
+    methods: list[str] = []
+    while not methods or methods[-1] != "realtime.closed":
+        await asyncio.wait({stopping}, timeout=0.01)  # a host that takes its time
+        assert not stopping.done()
+        frames = queue.take(1)
+        queue.sent(len(frames))
+        methods += [json.loads(frame)["method"] for frame in frames]
+    assert (await asyncio.wait_for(stopping, WAIT_S)).reason == "stopped"
+    assert asyncio.get_running_loop().time() - began > life.FLUSH_S
 
 
 @driven
