@@ -370,7 +370,9 @@ async def test_a_stop_is_answered_behind_all_that_a_slow_host_has_to_read(
     await session.connect()
     lane.release()
     await session.send_text("Hello")
-    await waited(session)
+    async with asyncio.timeout(WAIT_S):
+        while lane.queued_bytes() < 10_000:  # some 50 events
+            await asyncio.sleep(0.01)
     stopping = asyncio.ensure_future(session.stop())
     began = asyncio.get_running_loop().time()
     methods: list[str] = []
