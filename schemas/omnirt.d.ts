@@ -454,7 +454,14 @@ export interface CustomVoice {
 export interface Devices {
   input?: string | number | null;
   output?: string | number | null;
-  duplex?: Open<"full" | "half"> | null;
+  duplex?: "full" | "half" | null;
+}
+
+/** The names of the devices that a session has, and how it goes about them. */
+export interface DevicesInUse {
+  input?: string;
+  output?: string;
+  duplex: Open<"full" | "half">;
 }
 
 /** The result `{}`. */
@@ -1295,7 +1302,7 @@ export interface SessionStartResult {
   inputAudio: AudioSpec;
   outputAudio: AudioSpec;
   features: Features;
-  devices?: Devices;
+  devices?: DevicesInUse;
 }
 
 /** `session.stop`: `force` overtakes the waits for idle sent before. */

@@ -11,6 +11,7 @@ from omnirt.protocol.types import (
     AudioSpec,
     CloseReason,
     Devices,
+    DevicesInUse,
     Features,
     Index,
     Millis,
@@ -69,7 +70,7 @@ class SessionStartResult(Result):
     input_audio: AudioSpec
     output_audio: AudioSpec
     features: Features
-    devices: Devices | UnsetType = UNSET
+    devices: DevicesInUse | UnsetType = UNSET
 
 
 class SessionParams(Params):

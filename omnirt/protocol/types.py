@@ -147,6 +147,14 @@ class Devices(Struct, rename="camel", omit_defaults=True, forbid_unknown_fields=
     duplex: Literal["half", "full"] | None = None
 
 
+class DevicesInUse(Struct, rename="camel", omit_defaults=True, kw_only=True):
+    """The names of the devices that a session has, and how it goes about them."""
+
+    input: str | UnsetType = UNSET
+    output: str | UnsetType = UNSET
+    duplex: Literal["half", "full"]
+
+
 class Features(Struct, rename="camel", kw_only=True):
     """What the endpoint of a session can do."""
 

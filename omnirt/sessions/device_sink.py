@@ -17,7 +17,7 @@ from omnirt.devices.player import Player
 from omnirt.devices.portaudio import WORDS, Side, Stream, Which, opened
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
-from omnirt.protocol.types import Devices, Event
+from omnirt.protocol.types import Devices, DevicesInUse, Event
 from omnirt.resampling import Resampler, encoded, linear, load
 from omnirt.sessions.sink import EventSink
 from omnirt.specs.threads import apart
@@ -238,10 +238,10 @@ class DeviceSink:
         engine.talk.error(time.monotonic(), "device_failed", told)
         engine.carry_out()
 
-    def names(self) -> Devices:
+    def names(self) -> DevicesInUse:
         """What was found for what was asked for."""
         names = {side: stream.name for side, stream in self._streams.items()}
-        return Devices(**names, duplex=self.wanted.duplex or "half")
+        return DevicesInUse(**names, duplex=self.wanted.duplex or "half")
 
 
 def _heard(microphone: Microphone, data: Any, _frames: int, _times: object, _status: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol.types import Devices
+from omnirt.protocol.types import Devices, DevicesInUse
 from omnirt.sessions.device_sink import DeviceSink, Hear
 from omnirt.sessions.sink import EventSink
 
@@ -61,6 +61,6 @@ def host_plays(sink: EventSink) -> None:
         raise OmnirtError("session_state", message)
 
 
-def device_names(sink: EventSink) -> Devices | UnsetType:
+def device_names(sink: EventSink) -> DevicesInUse | UnsetType:
     """The devices that were found, for the reply to the start."""
     return sink.names() if isinstance(sink, DeviceSink) else UNSET
