@@ -26,15 +26,25 @@ const sessionId = `talk-${process.pid}`;
 let leaving = false;
 /** Items that were cut. @type {Set<string>} */
 const cut = new Set();
-/** Takes the answer to a question that was asked. @type {((line: string) => void) | undefined} */
-let answer;
+/** What the user is asked, one after the other. @type {Array<{ text: string, answer: (line: string) => void }>} */
+const questions = [];
+let nobodyTypes = false;
 
 const say = (/** @type {string} */ text) => process.stdout.write(`${text}\n`);
 const tell = (/** @type {Error} */ error) => leaving || say(`[${error.message}]`);
-const fail = (/** @type {string} */ why) => {
+const fail = (/** @type {string} */ why, code = 1) => {
   process.stderr.write(`${why}\n`);
-  process.exit(1);
+  process.exit(code);
 };
+const json = (/** @type {string} */ flag, /** @type {string} */ text) => {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    fail(`--${flag} is no JSON: ${error}`, 2);
+  }
+};
+const agent = options.agent.startsWith("{") ? json("agent", options.agent) : options.agent;
+const settings = json("settings", options.settings);
 
 const speaker = options.player && spawn(options.player, { shell: true, stdio: ["pipe", "inherit", "inherit"] });
 const player = new Player(speaker ? speaker.stdin : createWriteStream(options.out));
@@ -67,13 +77,23 @@ const daemon = new Daemon(
 );
 daemon.gone.then((error) => leaving || fail(error.message));
 
-/** @param {string} question @param {AbortSignal} moot @returns {Promise<string>} */
-const ask = (question, moot) =>
-  new Promise((resolve) => {
-    say(question);
-    answer = resolve;
-    moot.addEventListener("abort", () => (answer = undefined)); // it took too long
+/** Asks when all that was asked before is answered. @param {string} text @param {AbortSignal} moot @returns {Promise<string>} */
+const ask = (text, moot) =>
+  new Promise((answer) => {
+    if (nobodyTypes) return answer("");
+    const question = { text, answer };
+    moot.addEventListener("abort", () => settle(question, "")); // it took too long
+    if (questions.push(question) === 1) say(text);
   });
+
+/** @param {typeof questions[number] | undefined} question @param {string} line */
+function settle(question, line) {
+  const place = questions.findIndex((each) => each === question);
+  if (place < 0) return; // it is answered
+  const [settled] = questions.splice(place, 1);
+  settled?.answer(line);
+  if (place === 0 && questions[0]) say(questions[0].text);
+}
 
 let reported = 0;
 function report() {
@@ -84,9 +104,8 @@ player.on("moved", () => (player.dry || performance.now() - reported >= REPORT_M
 
 /** @param {string} line */
 async function typed(line) {
-  if (answer) {
-    answer(line);
-    answer = undefined;
+  if (questions[0]) {
+    settle(questions[0], line);
   } else if (line) {
     await daemon.request("session.sendText", { sessionId, text: line });
   } else {
@@ -123,9 +142,8 @@ async function leave() {
   player.sink.end();
 }
 
-const agent = options.agent.startsWith("{") ? JSON.parse(options.agent) : options.agent;
 await daemon.request("initialize", { processId: process.pid, capabilities: { tools: true, approvals: true } });
-const started = daemon.request("session.start", { sessionId, agent, settings: JSON.parse(options.settings) });
+const started = daemon.request("session.start", { sessionId, agent, settings });
 const { outputAudio } = await started.catch((error) => fail(error.message));
 player.bytesPerMs = (outputAudio.sampleRate / 1000) * (outputAudio.format === "pcm16" ? 2 : 1);
 
@@ -135,6 +153,8 @@ process.on("SIGINT", leave);
 const input = createInterface({ input: process.stdin });
 input.on("line", (line) => typed(line).catch(tell));
 input.on("close", async () => {
+  nobodyTypes = true;
+  while (questions[0]) questions.shift()?.answer(""); // which is a no
   if (!leaving && !microphone) {
     await daemon.request("session.wait", { sessionId }).catch(tell);
     if (!player.dry) await once(player, "dry");

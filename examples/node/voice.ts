@@ -16,7 +16,15 @@ import {
   type Disposable,
   type MessageConnection,
 } from "vscode-jsonrpc/node";
-import type { AgentSpec, Calls, ErrorData, HostNotifications, Methods, Notifications } from "../../schemas/omnirt.d.ts";
+import type {
+  AgentSpec,
+  Calls,
+  ErrorData,
+  HostNotifications,
+  Methods,
+  Notifications,
+  SessionStartParams,
+} from "../../schemas/omnirt.d.ts";
 
 /** What is used of `vscode.window`. */
 export interface Window {
@@ -107,7 +115,7 @@ export class Voice implements Disposable {
 
 // ── a talk of one question, in a terminal ──
 
-async function main(question: string, settings?: string): Promise<void> {
+async function main(question: string, settings: SessionStartParams["settings"]): Promise<void> {
   const terminal = createInterface({ input: process.stdin });
   const say = (text: string) => void process.stdout.write(`${text}\n`);
   const window: Window = {
@@ -133,7 +141,7 @@ async function main(question: string, settings?: string): Promise<void> {
       capabilities: { tools: true, approvals: true },
       optOutNotifications: ["realtime.audio"], // here is only text; player.mjs shows how sound is played
     });
-    const { sessionId } = await voice.request("session.start", { agent, settings: JSON.parse(settings ?? "{}") });
+    const { sessionId } = await voice.request("session.start", { agent, settings });
     await voice.request("session.sendText", { sessionId, text: question });
     await voice.request("session.wait", { sessionId });
   } catch (error) {
@@ -146,4 +154,13 @@ async function main(question: string, settings?: string): Promise<void> {
 }
 
 const [program, ...given] = process.argv.slice(1);
-if (program && import.meta.url === pathToFileURL(program).href) await main(given[0] ?? "Hello", given[1]);
+if (program && import.meta.url === pathToFileURL(program).href) {
+  let settings;
+  try {
+    settings = JSON.parse(given[1] ?? "{}");
+  } catch (error) {
+    process.stderr.write(`The settings are no JSON: ${error}\n`);
+    process.exit(2);
+  }
+  await main(given[0] ?? "Hello", settings);
+}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from omnirt.protocol.methods import HistoryGetParams, HistoryListParams, StoredItem
+from omnirt.protocol.methods import HistoryGetParams, HistoryGetResult, HistoryListParams, StoredItem
 from omnirt.storage.archive import Archive
 from tests.support import documents
 from tests.support.node_hosts import (
@@ -118,20 +118,24 @@ def recording(name: str) -> bytes:
 
 def assistant_items(data_dir: Path) -> list[tuple[StoredItem, bytes]]:
     """What the agent said in the only session there is, with all audio that was generated of it."""
+    session = stored(data_dir)
+    paths = {file.item_id: file.path for file in session.audio}
+    found = []
+    for item in session.items:
+        if item.role != "assistant" or item.item_id not in paths:
+            continue  # or it had not begun to speak when the talk ended
+        with wave.open(paths[item.item_id]) as file:
+            found.append((item, file.readframes(file.getnframes())))
+    return found
 
-    async def read() -> list[tuple[StoredItem, bytes]]:
+
+def stored(data_dir: Path) -> HistoryGetResult:
+    """The only session there is."""
+
+    async def read() -> HistoryGetResult:
         archive = Archive(data_dir)
         [session] = (await archive.list(HistoryListParams())).sessions
-        stored = await archive.get(HistoryGetParams(session_id=session.session_id))
-        said = [item for item in stored.items if item.role == "assistant"]
-        paths = {file.item_id: file.path for file in stored.audio}
-        found = []
-        for item in said:
-            if item.item_id not in paths:
-                continue  # it had not begun to speak when the talk ended
-            with wave.open(paths[item.item_id]) as file:
-                found.append((item, file.readframes(file.getnframes())))
-        return found
+        return await archive.get(HistoryGetParams(session_id=session.session_id))
 
     return asyncio.run(asyncio.wait_for(read(), WAIT_S))
 
@@ -149,6 +153,55 @@ def test_an_extension_asks_before_a_tool_runs(workshop: Path, tmp_path: Path) ->
         host.type("Yes")
         host.until(f"assistant: {WELCOME}")
         assert host.end() == 0
+
+
+TWICE = {
+    "rules": [
+        {"match": "two", "do": [{"call": [{"tool": "now", "arguments": {"n": n}} for n in (1, 2)]}]},
+        {"on": "tool_output", "do": [{"say": WELCOME}]},
+    ]
+}
+
+
+def test_questions_are_asked_one_at_a_time_and_each_has_its_own_answer(
+    workshop: Path, tmp_path: Path
+) -> None:
+    clock = {"name": "clock", "tools": [{"name": "now", "run": "host", "needs_approval": True}]}
+    settings = {"provider": "simulator", "simulator": {"speed": 20, "script": TWICE}}
+    flags = ["--agent", json.dumps(clock), "--settings", json.dumps(settings)]
+    with running(workshop / "talk.mjs", *flags, env=environment(tmp_path)) as host:
+        host.type("two")
+        first = host.until("May ")
+        assert host.seen.count(first) == 1
+        host.type("n")
+        second = host.until("May ")
+        assert {first, second} == {f'May now({{"n":{n}}}) run? [y/n]' for n in (1, 2)}
+        host.type("y")
+        host.until(f"assistant: {WELCOME}")
+        host.type("two")
+        host.until("May ")
+        assert host.end() == 0, "who types no more answers no"
+        assert [line for line in host.seen if line.startswith("[")] == []
+    was_refused = ["not approved" in told for told in outputs(stored(tmp_path / "data").items)]
+    assert was_refused == ['"n":1' in first, '"n":1' in second, True, True]
+
+
+def outputs(items: list[StoredItem]) -> list[str]:
+    """What the model was told of the calls, in the order of those."""
+    told = {item.tool_call_id: str(item.output) for item in items if item.type == "functionCallOutput"}
+    return [told[item.tool_call_id] for item in items if item.type == "functionCall"]
+
+
+@pytest.mark.parametrize("script", ["talk.mjs", "build/voice.js"])
+def test_settings_that_are_no_json_are_told_in_a_sentence(
+    script: str, workshop: Path, tmp_path: Path
+) -> None:
+    flags = ["--settings", "{oops"] if script == "talk.mjs" else ["Hello", "{oops"]
+    with running(workshop / script, *flags, env=environment(tmp_path)) as host:
+        assert host.end() == 2
+    [line] = host.seen
+    assert "settings" in line
+    assert "no JSON" in line
 
 
 @pytest.mark.parametrize(
