@@ -129,7 +129,7 @@ class Client(Methods):
                 await self.exit()
             except (OmnirtError, DaemonGone) as error:
                 logger.debug("shutdown was not answered: %s", error)
-        await self._tools.close()
+        await self._tools.close(self._grace_s)
         code = await self._process.end(self._grace_s)
         # Something the daemon started may hold stdout open: then the reader would wait for ever.
         await asyncio.wait([self._reader], timeout=self._grace_s)

@@ -59,6 +59,8 @@ class DaemonProcess:
                 env=env,
                 cwd=cwd,
                 limit=MAX_LINE_BYTES,
+                # Ctrl-C in a terminal is for the host, which then ends the daemon; so is Ctrl-Z.
+                start_new_session=True,
             )
         except OSError as error:
             raise DaemonGone(f"Cannot start the daemon with {argv[0]}: {error.strerror}.") from error

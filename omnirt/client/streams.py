@@ -21,7 +21,8 @@ class EventStream:
 
     Replies come over the same pipe, so a reader that is slow must not hold it up. Instead the stream is
     broken off when `max_events` or `max_bytes` wait unread: it gives what it has and then raises
-    `overloaded`. When the daemon dies it gives what it has and raises `DaemonGone`.
+    `overloaded`. When the daemon dies it gives what it has and raises `DaemonGone`. To wait for it while
+    another reader does is an `invalid_request`: each would have a part of it.
     """
 
     def __init__(self, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
@@ -32,6 +33,7 @@ class EventStream:
         self._ended = False
         self._error: Exception | None = None
         self._changed = asyncio.Event()
+        self._reader: asyncio.Task[object] | None = None
 
     def __aiter__(self) -> EventStream:
         return self
@@ -42,11 +44,21 @@ class EventStream:
                 raise self._error
             if self._ended:
                 raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
+            await self._wait()
         event, size = self._queue.popleft()
         self._bytes -= size
         return event
+
+    async def _wait(self) -> None:
+        if self._reader is not None and not self._reader.cancelling():
+            raise OmnirtError("invalid_request", "Another task reads this stream: it is for one reader.")
+        reader = self._reader = asyncio.current_task()
+        self._changed.clear()
+        try:
+            await self._changed.wait()
+        finally:
+            if self._reader is reader:
+                self._reader = None
 
     @property
     def ended(self) -> bool:

@@ -18,7 +18,7 @@ ToolHandler = Callable[[ToolCallParams], Awaitable[object]]
 """Gets the call and returns the output, any JSON value; what it raises is told to the model in words."""
 
 ApproveHandler = Callable[[ToolApproveParams], Awaitable[ToolApproveResult | bool]]
-"""Gets the question and returns the decision; what it raises is a no."""
+"""Gets the question and returns the decision; what it raises is a no, and so is any other value."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +79,16 @@ class ToolRunner:
         if task is not None:
             task.cancel()
 
-    async def close(self) -> None:
-        """Cancels what runs and waits for it."""
+    async def close(self, grace_s: float) -> None:
+        """Cancels what runs and waits for it, up to a bound: a handler may not care that it is cancelled."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        if not running:
+            return
+        _, going_on = await asyncio.wait(running, timeout=grace_s)
+        for task in going_on:
+            logger.warning("a handler goes on although it was cancelled: %s", task.get_name())
 
     async def _answer(self, call_id: str, answer: _Answer, params: msgspec.Raw, name: str) -> None:
         try:
@@ -109,9 +113,11 @@ class ToolRunner:
     async def _approve(self, params: msgspec.Raw) -> ToolApproveResult:
         assert self.approve is not None, "else the call is unknown"
         decision = await self.approve(msgspec.json.decode(params, type=ToolApproveParams))
-        if isinstance(decision, ToolApproveResult):
-            return decision
-        return ToolApproveResult(decision="approve" if decision else "reject")
+        if isinstance(decision, bool):
+            return ToolApproveResult(decision="approve" if decision else "reject")
+        if not isinstance(decision, ToolApproveResult):  # "no" is true, and must not become a yes
+            raise TypeError(f"A decision is a bool or a ToolApproveResult, not a {type(decision).__name__}.")
+        return decision
 
     def _check(self, handler: Callable[..., object], *, known: bool) -> None:
         if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import os
 import sys
 import typing
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -286,6 +289,26 @@ def test_an_approval_is_decided_by_the_hosts_function(
     run(test)
 
 
+@pytest.mark.parametrize("decision", ["reject", "no", {"decision": "reject"}, 1, 0, None, [], object()])
+def test_what_is_no_decision_is_a_no_and_an_error_in_the_log(
+    decision: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        client = peer(CALL.replace("TOOL", "'pay'").replace("tool.call", "tool.approve"))
+
+        @client.approve
+        async def decide(question: ToolApproveParams) -> bool:
+            return typing.cast("bool", decision)
+
+        async with client:
+            answer = await answer_of(client)
+            assert "approve" not in answer
+            assert '"message": "It failed in the host: TypeError."' in answer
+
+    run(test)
+    assert "A decision is a bool or a ToolApproveResult" in caplog.text
+
+
 def test_without_a_function_that_approves_the_call_is_unknown() -> None:
     async def test() -> None:
         async with peer(CALL.replace("TOOL", "'x'").replace("tool.call", "tool.approve")) as client:
@@ -335,6 +358,59 @@ elif method == 'session.list':
             await client.session_list()
             await cancelled.wait()
         assert [event async for event in log] == []
+
+    run(test)
+
+
+def test_a_handler_that_goes_on_although_it_is_cancelled_holds_up_no_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        client = peer(CALL.replace("TOOL", "'stubborn'"))
+        client._grace_s = 1.0
+        started, enough = asyncio.Event(), asyncio.Event()
+
+        @client.tool("stubborn")
+        async def stubborn(call: ToolCallParams) -> object:
+            started.set()
+            while not enough.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await enough.wait()
+            return None
+
+        async with client:
+            await client.ping()
+            await started.wait()
+        assert client.returncode == 0
+        enough.set()
+
+    run(test)
+    assert "goes on although it was cancelled: tool.call omnirt-1" in caplog.text
+
+
+def test_an_interrupt_of_the_terminal_is_not_the_daemons() -> None:
+    async def test() -> None:
+        async with peer("send(id=id, result={})") as client:
+            assert client.pid is not None
+            assert os.getpgid(client.pid) != os.getpgid(0)
+            assert os.getsid(client.pid) != os.getsid(0)
+
+    run(test)
+
+
+def test_a_second_reader_of_a_stream_is_refused() -> None:
+    async def test() -> None:
+        stream = EventStream()
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)  # it waits now
+        with pytest.raises(OmnirtError, match="for one reader"):
+            await anext(stream)
+        first.cancel()
+        second = asyncio.create_task(anext(stream))  # the first one goes
+        event = LogMessage(level="info", message="hello")
+        await asyncio.sleep(0)
+        stream.push(event, 1)
+        assert await second is event
 
     run(test)
 
