@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NoReturn
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.framing import FrameDecoder, FramingChoice, Problem
@@ -21,7 +20,8 @@ from omnirt.providers.settings import ConnectionSettings, Sources
 from omnirt.stdio.writing import Source
 from omnirt.storage.paths import default_config_dir
 from omnirt.tapes.audio import AudioMode
-from omnirt.tapes.writing import Direction, TapeFile, header_line, line_of, message_line, now, raw_line
+from omnirt.tapes.lines import message_of
+from omnirt.tapes.writing import Direction, TapeFile, broken_line, header_line, line_of, message_line, now
 
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 """What may wait for the disk: minutes of speech. A disk that is further behind will not catch up."""
@@ -160,12 +160,12 @@ class Taping:
 
     def _host_line(self, at_ms: int, message: bytes | Problem) -> bytes:
         if isinstance(message, Problem):
-            return line_of({"dir": "host", "atMs": at_ms, "broken": message.kind})
+            return broken_line(at_ms, message.kind)
         try:
-            decoded = self._mask.host(_strict(message))
+            decoded = self._mask.host(message_of(message))
             return message_line("host", at_ms, decoded, self._file.shelf.keep)
-        except (ValueError, RecursionError):  # halves of characters are ValueErrors too
-            return raw_line(at_ms, self._mask.raw(message))
+        except (ValueError, RecursionError):
+            return broken_line(at_ms, "parse_error", len(message))
 
     def _daemon_line(self, at_ms: int, frame: bytes) -> bytes:
         payload = frame if self._decoder.framing != "headers" else frame.partition(b"\r\n\r\n")[2]
@@ -190,12 +190,3 @@ class _Tapped:
         """The first `count` frames taken are on their way."""
         self._taping.sent(self._taken[:count])
         self._source.sent(count)
-
-
-def _strict(data: bytes) -> Any:
-    """JSON as the protocol has it: UTF-8, and no NaN."""
-    return json.loads(data.decode(), parse_constant=_refuse)
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")

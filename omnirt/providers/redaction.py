@@ -26,11 +26,14 @@ _FOLDERS: Final = ("PWD", "OLDPWD")
 """Variables of every shell: its working directory, and the one before."""
 _SECRET_NAMES: Final = frozenset({"key", "sig", "auth", "pwd", "pass", "code"})
 # What a secret looks like when nobody told us of it: provider keys, tokens after a scheme, JWTs.
-_PATTERNS: Final = (
+KEY_SHAPES: Final = (
     re.compile(r"\b(?:sk|ek)[-_][A-Za-z0-9_\-*.]{6,}"),
+    re.compile(r"\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)?"),
+)
+_PATTERNS: Final = (
+    *KEY_SHAPES,
     re.compile(r"(?i)(?<=\bbearer )[^\s'\",;]+"),
     re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/=]{6,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)?"),
 )
 _NAMED = re.compile(
     # From the beginning of a word, and bounded: what comes may be one word of a megabyte.
@@ -59,7 +62,11 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in forms(secret for secret in secrets if len(secret) >= MIN_SECRET):
         text = text.replace(secret, MASK)
-    text = _URL.sub(lambda found: mask_url(found[0]), text)
+    return mask_words(_URL.sub(lambda found: mask_url(found[0]), text))
+
+
+def mask_words(text: str) -> str:
+    """`text` without what looks like a secret, but for what is in URLs."""
     text = _NAMED.sub(lambda found: f"{found['name']}{found['gap']}{MASK}", text)
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)

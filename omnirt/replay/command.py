@@ -17,7 +17,7 @@ from omnirt.protocol.framing import FrameDecoder, Framing, FramingChoice, Proble
 from omnirt.replay.player import Divergence, Later, Player
 from omnirt.replay.telling import told
 from omnirt.stdio import claim
-from omnirt.tapes.lines import read_tape
+from omnirt.tapes.lines import message_of, read_tape
 from omnirt.tapes.patterns import TapeError
 from omnirt.terminal import Help, examples
 
@@ -106,9 +106,9 @@ class _Stage:
                 self._player.unreadable(b"", message.kind, now)
                 continue
             try:
-                decoded = json.loads(message.decode())
+                decoded = message_of(message)
             except (ValueError, RecursionError):
-                self._player.unreadable(message, "", now)
+                self._player.unreadable(message, "parse_error", now)
             else:
                 self._player.received(decoded, now)
         if not data:

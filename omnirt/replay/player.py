@@ -120,13 +120,13 @@ class Player:
             Divergence: There was none on the tape.
         """
         for line in self._candidates():
-            if (line.broken and line.broken == kind) or (line.raw is not None and _alike(line.raw, data)):
+            if line.broken == kind or (line.raw is not None and _alike(line.raw, data)):
                 self._close(line, now)
                 return
         raise Divergence(
             "the host sent something that is no message",
             self._next_open(),
-            data.decode("utf-8", "replace") or kind,
+            f"{len(data)} bytes that are no JSON" if data else kind,  # which may have secrets in them
         )
 
     def ended(self, now: float) -> None:

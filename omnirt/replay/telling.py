@@ -23,18 +23,11 @@ def told(divergence: Divergence, tape: Path) -> str:
     expected = _shown(line) if line else "nothing more"
     text = [f"{where}: {divergence}", f"expected: {_one_line(expected)}"]
     if divergence.got is not None:
-        got = _without_secrets(divergence.got)
+        got: Json = MessageMask().host(divergence.got)
         text.append(f"got:      {_one_line(got)}")
         if line is not None and isinstance(line.message, dict | list) and isinstance(got, dict | list):
             text += _difference(line.message, got)
     return "\n".join(text)
-
-
-def _without_secrets(got: Json) -> Json:
-    if isinstance(got, str):
-        return MessageMask().raw(got.encode("utf-8", "replace")).decode("utf-8", "replace")
-    hidden: Json = MessageMask().host(got)
-    return hidden
 
 
 def _shown(line: HostLine) -> Json:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from omnirt.protocol.framing import Framing
 from omnirt.tapes.patterns import Json, TapeError
@@ -112,6 +112,22 @@ def read_tape(path: Path) -> Tape:
     if not tape.header:
         raise TapeError(f"{path.name} is no tape: it is empty")
     return tape
+
+
+def message_of(data: bytes) -> Json:
+    """A message as a tape can hold it: JSON as the protocol has it, UTF-8 and without NaN.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is nested too deeply.
+    """
+    message: Json = json.loads(data.decode(), parse_constant=_refuse)
+    json.dumps(message, ensure_ascii=False).encode()  # no half characters
+    return message
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _take_header(tape: Tape, line: Any) -> None:

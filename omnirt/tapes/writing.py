@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from datetime import UTC, datetime
@@ -34,12 +33,11 @@ def message_line(direction: Direction, at_ms: int, message: Json, keep: Keep) ->
     return line_of({"dir": direction, "atMs": at_ms, "msg": recorded(message, keep)})
 
 
-def raw_line(at_ms: int, data: bytes) -> bytes:
-    """The line of something that the host sent and that is no message."""
-    try:
-        return line_of({"dir": "host", "atMs": at_ms, "raw": data.decode()})
-    except UnicodeDecodeError:
-        return line_of({"dir": "host", "atMs": at_ms, "raw64": base64.b64encode(data).decode()})
+def broken_line(at_ms: int, kind: str, size: int | None = None) -> bytes:
+    """The line of something that the host sent and that is no message: nothing of it but its length, for
+    there is no telling where in it a secret begins."""
+    line: dict[str, Json] = {"dir": "host", "atMs": at_ms, "broken": kind}
+    return line_of(line if size is None else {**line, "bytes": size})
 
 
 def line_of(line: dict[str, Json]) -> bytes:

@@ -62,7 +62,7 @@ async def test_messages_are_written_down_as_they_cross_the_wire(tmp_path: Path, 
     host = [(x.message, x.raw, x.broken, x.ends) for x in read.lines if isinstance(x, HostLine)]
     assert host == [
         (json.loads(PING), None, None, False),
-        (None, b"{broken", None, False),
+        (None, None, "parse_error", False),
         (None, None, "message_too_large", False),
         (None, None, None, True),
     ]
@@ -125,7 +125,8 @@ async def test_secrets_stay_off_the_tape_and_are_hidden_from_then_on(tmp_path: P
     tape.close()
     text = path.read_text()
     assert "CANARY" not in text
-    assert text.count("***") == 4
+    assert text.count("***") == 3
+    assert '"broken":"parse_error","bytes":20}' in text
 
 
 def test_a_daemon_without_a_tape_knows_nothing_of_tapes() -> None:

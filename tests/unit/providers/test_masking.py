@@ -77,7 +77,68 @@ def test_what_was_given_once_is_hidden_in_all_that_follows() -> None:
         mask.daemon({"a": [words]}),
     ):
         assert "CANARY" not in json.dumps(message)
-    assert b"CANARY" not in mask.raw(f'{{"api_key": "{BIRD}", \xff'.encode("latin-1"))
+
+
+SETTINGS = {"api_key": BIRD, "headers": {"X-A": f"also-{BIRD}"}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": 1, "method": "session.start", "settings": SETTINGS},
+        {"id": 1, "params": {"settings": SETTINGS}},
+        {"id": 1, "method": 5, "params": {"settings": SETTINGS}},
+        {"id": 1, "method": "session.sendText", "params": {}, "settings": SETTINGS},
+        {"id": 1, "method": "session.sendText", "params": [{"settings": SETTINGS}]},
+        {"settings": SETTINGS},
+        [[{"settings": SETTINGS}]],
+        start(settings=json.dumps(SETTINGS)),
+        start(settings={"header": {"X-T": BIRD}, "Headres": {"X-T": BIRD}, "environment": {"FOO": BIRD}}),
+        start(settings={"api_key": 777123456789012345 + len("CANARY"), "token": 1.5}),
+    ],
+)
+def test_what_is_not_as_the_protocol_says_may_have_secrets_anywhere(message: Any) -> None:
+    text = masked(message)
+    assert not [word for word in ("CANARY", "777123", "1.5") if word in text]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--token", BIRD],
+        [f"--api-key={BIRD}"],
+        [f"--header=X-Key: {BIRD}"],
+        ["-H", f"Authorization: Bearer {BIRD}"],
+        ["--header", f"X-Key: {BIRD}"],
+        ["run", "-e", f"FOO={BIRD}", "image"],
+    ],
+)
+def test_arguments_of_a_server_are_hidden_behind_their_flags(args: list[str]) -> None:
+    mask = MessageMask()
+    server = {"name": "files", "type": "stdio", "command": "npx", "args": ["-y", "server", *args, "last"]}
+    text = json.dumps(mask.host(start(agent={**AGENT, "mcp_servers": [server]})))
+    assert "CANARY" not in text
+    assert all(word in text for word in ("npx", '"-y"', '"server"', '"last"'))
+    assert mask.daemon({"message": f"bad: {BIRD}"}) == {"message": "bad: ***"}
+
+
+def test_keys_and_urls_in_a_talk_are_hidden_and_all_around_them_stays() -> None:
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.CANARY-signature"
+    url = f"https://ana:{BIRD}@h.test/a b.png"
+    image = f"https://h.test/x.png?size=7&X-Amz-Signature={BIRD}#top"
+    message = {
+        "id": 1,
+        "method": "session.sendMessage",
+        "params": {"content": [{"imageUrl": image}, {"text": f"Key sk-proj-CANARY123, {jwt} or {url}: ok?"}]},
+    }
+    content = [
+        {"imageUrl": "https://h.test/x.png?size=7&X-Amz-Signature=***#top"},
+        {"text": "Key ***, *** or https://ana:***@h.test/a b.png: ok?"},
+    ]
+    assert MessageMask().host(message) == {**message, "params": {"content": content}}
+    assert MessageMask().daemon({"text": f"It was {jwt}"}) == {"text": "It was ***"}
+    plain = start(agent={**AGENT, "instructions": "See https://h.test/a?b=%20c d#here."})
+    assert MessageMask().host(plain) == plain
 
 
 def test_what_is_said_in_a_talk_stays_as_it_is() -> None:

@@ -248,7 +248,7 @@ def test_broken_messages_are_part_of_the_tape(tmp_path: Path) -> None:
     with pytest.raises(Divergence) as caught:
         play.player.unreadable(b'[{"api_key": "CANARY", "', "", 0.0)
     text = told(caught.value, play.path)
-    assert "something that is no message\nexpected: {\ngot:      [" in text
+    assert "something that is no message\nexpected: {\ngot:      24 bytes that are no JSON" in text
     assert "CANARY" not in text
     play.player.unreadable(b"{", "", 0.0)
     play.player.unreadable(b"", "message_too_large", 0.0)

@@ -11,7 +11,7 @@ import pytest
 from omnirt.tapes.audio import Shelf
 from omnirt.tapes.lines import DaemonLine, HostLine, Stall, read_tape
 from omnirt.tapes.patterns import Json, TapeError, fill
-from omnirt.tapes.writing import TapeFile, header_line, message_line, raw_line
+from omnirt.tapes.writing import TapeFile, broken_line, header_line, message_line
 
 HEADER = '{"tape": 1}\n'
 AUDIO = base64.b64encode(bytes(range(200))).decode()
@@ -86,12 +86,12 @@ def test_what_was_written_is_read_as_it_was(tmp_path: Path, mode: str) -> None:
     file = TapeFile(path, mode)  # type: ignore[arg-type] # one of the modes
     keep = file.shelf.keep
     file.write(header_line("lines", "now") + message_line("host", 3, message, keep))
-    file.write(message_line("daemon", 4, message, keep) + raw_line(5, b"{\xff"))
+    file.write(message_line("daemon", 4, message, keep) + broken_line(5, "parse_error", 2))
     file.close()
     host, daemon, raw = read_tape(path).lines
     assert isinstance(host, HostLine)
     assert isinstance(daemon, DaemonLine)
-    assert raw == HostLine(4, 5, raw=b"{\xff")
+    assert raw == HostLine(4, 5, broken="parse_error")
     assert (AUDIO in path.read_text()) == (mode == "inline")
     assert (tmp_path / "t.jsonl.audio").exists() == (mode == "files")
     silence = base64.b64encode(bytes(200)).decode()
