@@ -46,7 +46,8 @@ async def watch(engine: Engine, limit_s: float) -> None:
         engine.save_words()
         ask, cancelled = talk.turns.overdue(now)
         if ask is not None:
-            talk.error(now, "provider_error", "The provider did not answer a request for a response.")
+            message = "The provider did not answer a request for a response."
+            talk.error(now, "provider_error", message, retryable=True)
             talk.pump(now)
         for response_id in cancelled:
             talk.turns.done(response_id)
@@ -61,4 +62,4 @@ def cancel_silent(talk: Conversation, now: float, limit_s: float) -> None:
     for response_id in list(talk.responses.running):
         if talk.cancel_response(now, response_id):
             message = f"The provider sent nothing for {limit_s:g} s in the midst of a response."
-            talk.error(now, "provider_error", message)
+            talk.error(now, "provider_error", message, retryable=True)

@@ -64,7 +64,7 @@ class Turns:
     """Responses that run; one, unless the provider begins some by itself."""
     user_speaking: bool = False
     inputs: int = 0
-    """What the host sent so far, but audio that nobody spoke in."""
+    """What the host sent so far; of audio, only where the provider does not tell whether somebody spoke."""
     tools: list[tuple[str, str]] = field(default_factory=list)
     """Tool calls without output upstream: (tool call id, response id); some servers repeat the ids."""
     cancel_sent: dict[str, float] = field(default_factory=dict)
@@ -164,9 +164,11 @@ class Turns:
         return None
 
     def audio_sent(self, now: float) -> None:
-        """Audio went upstream: the provider may report speech for a while."""
+        """Audio went upstream: the provider may report speech for a while, if it detects any."""
         if self.server_vad:
             self._speech_deadline = now + SPEECH_REPORT_S
+        else:
+            self.inputs += 1
 
     def commit_sent(self, event_id: str, now: float) -> None:
         """The host ended the turn. Without turn detection the response is asked for at once."""

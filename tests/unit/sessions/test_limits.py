@@ -69,6 +69,24 @@ def test_a_user_who_speaks_and_the_answer_are_no_silence() -> None:
     assert limits.look(talk.now + 710) is not None
 
 
+def test_speech_that_is_held_down_for_long_is_no_silence() -> None:
+    """Without turn detection nobody tells of speech: what the host sends is all that there is of it."""
+    talk = Talk()
+    limits = watch(talk, idle_minutes=1)
+    talk.core.turns.audio_sent(talk.now + 50)
+    assert limits.look(talk.now + 50) is None
+    assert limits.look(talk.now + 60) is not None, "with turn detection it may be noise"
+    talk = Talk()
+    talk.core.turns.server_vad = False
+    limits = watch(talk, idle_minutes=1)
+    for seconds in (50, 100, 150):
+        talk.core.turns.audio_sent(talk.now + seconds)
+        assert limits.look(talk.now + seconds) is None
+    assert limits.look(talk.now + 151) is None, "it is let go"
+    assert limits.look(talk.now + 210) is None
+    assert limits.look(talk.now + 211) is not None
+
+
 def test_what_the_provider_says_by_itself_does_not_end_the_silence() -> None:
     talk = Talk()
     limits = watch(talk, idle_minutes=1)

@@ -10,7 +10,7 @@ import pytest
 from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
 from omnirt.providers.endpoint import resolve
-from omnirt.sessions import overdue
+from omnirt.sessions import overdue, turns
 from omnirt.sessions.losses import loss
 from omnirt.sessions.resume import Seeds, seed_events
 from tests.support import provider_events as pe
@@ -59,10 +59,26 @@ async def test_a_response_of_which_nothing_more_comes_is_cancelled(
         await session.send_text("Tell me a story")
         error = await events.first(of(ev.RealtimeError))
         assert isinstance(error, ev.RealtimeError)
-        assert (error.kind, error.fatal) == ("provider_error", False)
+        assert (error.kind, error.retryable, error.fatal) == ("provider_error", True, False), error.message
         ended = await events.first(of(ev.RealtimeResponseEnd))
         assert isinstance(ended, ev.RealtimeResponseEnd)
         assert ended.status == "cancelled"
+        await session.stop(force=True)
+        await events.end()
+
+
+@driven
+async def test_a_request_that_is_never_answered_may_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "CREATE_TIMEOUT_S", 0.3)  # twelve seconds for a host
+    script = {"rules": [{"do": [{"say": "hello"}]}], "faults": [{"ignore": "response.create"}]}
+    async with omnirt_talk(tmp_path, settings=simulated(script)) as session:
+        events = Heard(session.stream_events())
+        await session.send_text("Hello")
+        error = await events.first(of(ev.RealtimeError))
+        assert isinstance(error, ev.RealtimeError)
+        assert (error.kind, error.retryable, error.fatal) == ("provider_error", True, False), error.message
         await session.stop(force=True)
         await events.end()
 
