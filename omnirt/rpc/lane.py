@@ -12,33 +12,10 @@ from msgspec import UNSET
 from omnirt.protocol import jsonrpc
 from omnirt.protocol.events import RealtimeAudio, RealtimeFlow
 from omnirt.protocol.types import Event
+from omnirt.rpc.entry import ENVELOPE_BYTES, Entry, encode_body
 
 if TYPE_CHECKING:
     from omnirt.rpc.lanes import OutputQueue
-
-_ENVELOPE_BYTES = 300
-"""What an audio event has besides its audio, for the bound: measured, rounded up."""
-_STAMP_BYTES = 20
-"""`seq` and `atMs`, which an event gets as it leaves."""
-
-
-class Entry:
-    """One event that waits. `flow` is what it says while it may still change; else `body` is its JSON."""
-
-    __slots__ = ("at_ms", "audio_ms", "audio_of", "body", "content_index", "flow", "marks", "method", "size")
-
-    def __init__(self, event: Event) -> None:
-        self.method = event.METHOD
-        self.at_ms = event.at_ms
-        self.body = _body(event)
-        self.audio_of: str | None = None
-        if isinstance(event, RealtimeAudio):
-            self.audio_of = event.item_id
-            self.content_index = event.content_index
-            self.audio_ms = event.delta_ms
-        self.flow: RealtimeFlow | None = None
-        self.size = len(self.body) + _STAMP_BYTES
-        self.marks: list[asyncio.Future[None]] = []
 
 
 class Lane:
@@ -52,6 +29,11 @@ class Lane:
         self._queue = queue
         self._audio_stored = audio_stored
         self._entries: deque[Entry] = deque()
+        """The first is never one that is nothing any more."""
+        self._audio: deque[Entry] = deque()
+        """Those of them that are audio."""
+        self._ids = ("", "")
+        """Of the session and the run, once there was audio."""
         self._bytes = 0
         self._seq = 0
         self._at_ms = 0
@@ -69,6 +51,11 @@ class Lane:
         """How much audio of this part still waits here, in ms."""
         audio = (entry for entry in self._entries if entry.audio_of == item_id)
         return sum(entry.audio_ms for entry in audio if entry.content_index == content_index)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether audio waits in this lane."""
+        return bool(self._audio)
 
     @property
     def waiting(self) -> bool:
@@ -105,17 +92,32 @@ class Lane:
         """Removes queued, unsent `realtime.audio` of these items."""
         kept: deque[Entry] = deque()
         for entry in self._entries:
-            if entry.audio_of is None or entry.audio_of not in item_ids:
+            if entry.size and (entry.audio_of is None or entry.audio_of not in item_ids):
                 kept.append(entry)
                 continue
             self._grow(-entry.size)
             if kept:
                 kept[-1].marks += entry.marks
             else:
-                _resolve(entry)
+                entry.resolve()
         self._entries = kept
+        self._audio = deque(entry for entry in kept if entry.audio_of is not None)
         self._open_flow = None
         if not kept:
+            self._emptied()
+
+    def shed(self) -> None:
+        """Gives up the latest audio that waits here, for a session that has less."""
+        entry = self._audio.pop()
+        assert entry.audio_of is not None, "it is audio"
+        self._grow(-entry.size)
+        flow = self._lost(entry.audio_of, entry.offset_ms, entry.audio_ms, entry.at_ms)
+        entry.become(flow)
+        self._grow(entry.size)
+        if flow is not None:
+            self._open_flow = entry
+        self._skip()
+        if not self._entries:
             self._emptied()
 
     async def flushed(self) -> None:
@@ -141,8 +143,11 @@ class Lane:
     def take(self) -> tuple[Entry, bytes]:
         """The next event, numbered; for the queue, which settles it by `left` or `give_back`."""
         entry = self._entries.popleft()
+        if entry.audio_of is not None:
+            self._audio.popleft()
+        self._skip(entry)
         if entry.flow is not None:
-            entry.body = _body(entry.flow)
+            entry.body = encode_body(entry.flow)
         if entry is self._open_flow:
             self._open_flow = None
         self._seq += 1
@@ -154,11 +159,13 @@ class Lane:
         """The event did not fit into the write: it is the next one again, under the same number."""
         self._seq -= 1
         self._entries.appendleft(entry)
+        if entry.audio_of is not None:
+            self._audio.appendleft(entry)
 
     def left(self, entry: Entry) -> None:
         """The event is on its way."""
         self._grow(-entry.size)
-        _resolve(entry)
+        entry.resolve()
         if not self._entries:
             self._emptied()
 
@@ -166,49 +173,60 @@ class Lane:
         """Nobody reads any more."""
         self._closed = True
         for entry in self._entries:
-            _resolve(entry)
+            entry.resolve()
         self._entries.clear()
+        self._audio.clear()
         self._grow(-self._bytes)
         self._emptied()
 
     def _put_audio(self, event: RealtimeAudio) -> None:
-        size = len(event.audio) * 4 // 3 + _ENVELOPE_BYTES
-        if self._is_full(size):
-            self._drop(event)
-            return
-        self._open_flow = None
-        self._append(Entry(event))
-
-    def _is_full(self, size: int) -> bool:
-        """Whether `size` bytes are beyond the bound; a lane within its share may exceed the whole."""
         queue = self._queue
-        total = queue.lane_bytes + size
-        share = queue.limit_bytes // max(1, queue.open_lanes)
-        return (total > queue.limit_bytes and self._bytes + size > share) or total > 2 * queue.limit_bytes
-
-    def _drop(self, event: RealtimeAudio) -> None:
-        self._queue.dropped_audio_ms += event.delta_ms
-        self.dropped_ms += event.delta_ms
-        entry = self._open_flow
-        if entry is not None and entry.flow is not None and entry.flow.item_id == event.item_id:
-            entry.flow.dropped_ms += event.delta_ms
-            entry.flow.queued_bytes = self._bytes
+        size = len(event.audio) * 4 // 3 + ENVELOPE_BYTES
+        self._ids = event.session_id, event.run_id
+        if queue.lane_bytes + size <= queue.limit_bytes or queue.make_room(self, size):
+            self._open_flow = None
+            entry = Entry(event)
+            self._audio.append(entry)
+            self._append(entry)
             return
-        flow = RealtimeFlow(
-            session_id=event.session_id,
-            run_id=event.run_id,
-            at_ms=event.at_ms,
+        flow = self._lost(event.item_id, event.offset_ms, event.delta_ms, event.at_ms)
+        if flow is not None:
+            self._open_flow = entry = Entry(flow)
+            self._append(entry)
+
+    def _lost(self, item_id: str, from_ms: int, lost_ms: int, at_ms: int) -> RealtimeFlow | None:
+        """Counts audio that is dropped; what tells of it, unless the flow behind it can, or nobody asks."""
+        self._queue.dropped_audio_ms += lost_ms
+        self.dropped_ms += lost_ms
+        flow = None if self._open_flow is None else self._open_flow.flow
+        if flow is not None and flow.item_id == item_id:
+            flow.from_ms = from_ms if flow.from_ms is UNSET else min(flow.from_ms, from_ms)
+            flow.dropped_ms += lost_ms
+            flow.queued_bytes = self._bytes
+            return None
+        if RealtimeFlow.METHOD in self._queue.opted_out:
+            return None
+        session_id, run_id = self._ids
+        return RealtimeFlow(
+            session_id=session_id,
+            run_id=run_id,
+            at_ms=at_ms,
             direction="output",
             lost=not self._audio_stored,
-            dropped_ms=event.delta_ms,
+            dropped_ms=lost_ms,
             queued_bytes=self._bytes,
-            item_id=event.item_id,
-            from_ms=event.offset_ms,
+            item_id=item_id,
+            from_ms=from_ms,
         )
-        if flow.METHOD not in self._queue.opted_out:
-            self._open_flow = entry = Entry(flow)
-            entry.flow = flow
-            self._append(entry)
+
+    def _skip(self, before: Entry | None = None) -> None:
+        """Takes away what is nothing any more, up to the next that is something."""
+        while self._entries and not self._entries[0].size:
+            gone = self._entries.popleft()
+            if before is None:
+                gone.resolve()
+            else:
+                before.marks += gone.marks
 
     def _append(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -228,31 +246,3 @@ class Lane:
         self._queue.take_turn(self)
         if self._closed:
             self._queue.forget(self)
-
-
-def _body(event: Event) -> bytes:
-    """The event's JSON without `seq` and `atMs`, which it gets as it leaves."""
-    at_ms = event.at_ms
-    event.at_ms = UNSET  # type: ignore[assignment] # for the time of the encoding, so that it is left out
-    try:
-        return _audio_body(event) if isinstance(event, RealtimeAudio) else jsonrpc.encode(event)
-    finally:
-        event.at_ms = at_ms
-
-
-def _audio_body(event: RealtimeAudio) -> bytes:
-    """The same of audio, whose base64 is put in afterwards: msgspec's own is ten times as slow."""
-    from pybase64 import b64encode  # late: nothing of it is needed for the reply to `initialize`
-
-    data, event.audio = event.audio, b""
-    try:
-        head, empty, tail = jsonrpc.encode(event).partition(b'"audio":""')
-    finally:
-        event.audio = data
-    return b'%b"audio":"%b"%b' % (head, b64encode(data), tail) if empty else head
-
-
-def _resolve(entry: Entry) -> None:
-    for mark in entry.marks:
-        if not mark.done():
-            mark.set_result(None)

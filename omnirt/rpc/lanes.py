@@ -1,9 +1,10 @@
 """What waits for stdout: one priority lane for replies and calls, and one lane per session, served in turn.
 
 A session's event is encoded when it is put, and numbered (`seq`) when it leaves, so that what is dropped on
-the way leaves no hole. Bounds: audio beyond `limit_bytes` over all lanes is dropped and told by one
-`realtime.flow` in its place. All else goes, up to `HARD_FACTOR` times that, where the host is given up. For
-replies the connection keeps the bound: it stops reading while too many wait (see `relieved`).
+the way leaves no hole. Bounds: audio beyond `limit_bytes` over all lanes is dropped, in a lane with more than
+its share, and told by one `realtime.flow` in its place. All else goes, up to `HARD_FACTOR` times that, where
+the host is given up. For replies the connection keeps the bound: it stops reading while too many wait (see
+`relieved`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Callable
 from omnirt.protocol import jsonrpc
 from omnirt.protocol.events import LogMessage
 from omnirt.protocol.framing import Framing, encode_frame
-from omnirt.rpc.lane import Entry, Lane
+from omnirt.rpc.entry import Entry
+from omnirt.rpc.lane import Lane
 
 DEFAULT_LIMIT_BYTES = 32 * 1024 * 1024
 HARD_FACTOR = 4
@@ -49,6 +51,22 @@ class OutputQueue:
     def open_lanes(self) -> int:
         """How many sessions share the limit."""
         return len(self._lanes)
+
+    def make_room(self, lane: Lane, size: int) -> bool:
+        """Whether audio of `size` bytes may be put, the limit being reached.
+
+        It may where `lane` stays within its share: who has most gives up audio for it.
+        """
+        wanted = lane.queued_bytes() + size
+        while self.lane_bytes + size > self.limit_bytes:
+            if wanted > self.limit_bytes // max(1, len(self._lanes)):
+                return False
+            others = (other for other in self._lanes if other.has_audio)
+            greediest = max(others, key=Lane.queued_bytes, default=lane)
+            if greediest.queued_bytes() <= wanted:
+                return False
+            greediest.shed()
+        return True
 
     def put(self, payload: bytes) -> None:
         """Queues a reply, a call or a message of no session: it overtakes all lanes."""

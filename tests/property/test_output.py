@@ -19,6 +19,8 @@ from omnirt.rpc.lane import Lane
 from omnirt.rpc.lanes import OutputQueue
 
 LIMIT = 4000
+FLOW = 400
+"""A `realtime.flow`, rounded up."""
 ALL = 10**9
 lanes = st.sampled_from(["s1", "s2"])
 items = st.sampled_from(["i1", "i2"])
@@ -72,7 +74,9 @@ class Output(RuleBasedStateMachine):
         )
         self.offsets[name, item] += ms
         self.audio_ms[name] += ms
+        before = self.queue.lane_bytes
         self.lanes[name].put(event)
+        assert self.queue.lane_bytes <= max(LIMIT, before) + FLOW, "audio keeps to the limit"
 
     @rule(name=lanes)
     def event(self, name: str) -> None:

@@ -195,6 +195,47 @@ def test_a_lane_within_its_share_is_not_starved_by_one_that_is_full() -> None:
     assert ("two", "realtime.audio") in {(m["params"].get("itemId"), m["method"]) for m in leave(queue)}
 
 
+def test_the_bound_holds_over_all_lanes_and_who_has_most_gives_up_the_end_of_its_audio() -> None:
+    queue = new_queue(limit=20_000)
+    greedy = open_lane(queue)
+    for offset in range(0, 2000, 20):
+        greedy.put(audio("one", offset, session="greedy"))
+    greedy.put(usage("greedy"))
+    modest = [open_lane(queue) for _ in range(4)]
+    for offset in range(0, 2000, 20):
+        for lane, session in zip(modest, "abcd", strict=True):
+            lane.put(audio("two", offset, session=session))
+    assert queue.lane_bytes <= 20_000 + 5 * 300, "one flow for each lane"
+    assert [lane.queued_bytes() > 3000 for lane in (greedy, *modest)] == [True] * 5
+    dropped_ms = queue.dropped_audio_ms
+    left = [m for m in leave(queue) if m["params"]["sessionId"] == "greedy"]
+    kept = len(left) - 2
+    names = [name for name, _ in told(left)]
+    assert names == ["audio"] * kept + ["flow", "usage"]
+    assert [seq for _, seq in told(left)] == list(range(1, len(left) + 1))
+    flow = left[-2]["params"]
+    assert (flow["fromMs"], flow["droppedMs"]) == (kept * 20, 2000 - kept * 20)
+    assert dropped_ms > flow["droppedMs"]
+    assert (queue.lane_bytes, greedy.has_audio, greedy.waiting) == (0, False, False)
+
+
+@driven
+async def test_audio_given_up_for_another_lane_keeps_nobody_waiting() -> None:
+    queue = new_queue(limit=900)
+    queue.opted_out = frozenset({"realtime.flow"})
+    greedy, modest = open_lane(queue), open_lane(queue)
+    greedy.put(audio("one"))
+    greedy.put(audio("one", 20))
+    waiting = asyncio.create_task(greedy.flushed())
+    await asyncio.sleep(0)
+    modest.put(audio("two"))
+    [first] = leave(queue, limit=1)
+    assert (first["params"]["itemId"], greedy.waiting) == ("one", False)
+    await asyncio.wait_for(waiting, 5)
+    assert [m["params"]["itemId"] for m in leave(queue)] == ["two"]
+    assert queue.lane_bytes == 0
+
+
 def test_events_that_are_no_audio_go_on_until_the_host_is_given_up() -> None:
     given_up: list[bool] = []
     queue = OutputQueue(1000, overrun=lambda: given_up.append(True))
