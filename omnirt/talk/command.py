@@ -99,10 +99,10 @@ async def _talk(options: argparse.Namespace, view: View) -> int:
     )
     talk = Talk(client, view, push=options.push_to_talk)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, talk.quit)
+    loop.add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     async with client:
-        session = await _start(talk, view, options, agent)
+        session = await _start(talk, view, options, agent)  # an interrupt cancels it
+        loop.add_signal_handler(signal.SIGINT, talk.quit)
         stopped = await talk.hold(session, keyboard)
     _sum_up(view, stopped)
     return 0 if stopped.reason == "stopped" else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -123,6 +124,22 @@ def screen(folder: Path, *flags: str, env: dict[str, str] | None = None) -> Iter
         process.kill()
         process.wait(LIMIT_S)
         os.close(ours)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_before_the_connection_ends_it_without_a_word(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with screen(tmp_path, "--text", "--provider", "simulator") as it:
+        pid = it.process.pid
+        limit = time.monotonic() + LIMIT_S
+        while not Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8"):
+            assert time.monotonic() < limit, "no daemon was spawned"
+        os.killpg(pid, number)  # as Ctrl-C in a terminal: to all of its group
+        while piece := terminal.read(it.fd):
+            it.shown += piece
+        assert it.process.wait(LIMIT_S) == 130
+    assert b"omnirt" not in it.shown, it.shown
 
 
 def config(folder: Path, script: dict[str, Any]) -> tuple[str, ...]:
