@@ -81,6 +81,8 @@ class Resampler:
         self._stream: soxr.ResampleStream | None = None
         self._half = b""
         """Of a sample whose other half is in the next chunk."""
+        self._gave = False
+        """Whether anything came out since the last flush."""
 
     @property
     def pending(self) -> bool:
@@ -97,20 +99,28 @@ class Resampler:
         if self._stream is None:
             self._stream = self._make()
         samples = self._numpy.frombuffer(linear(data, self._format), "<i2").astype("float32")
-        return self._bytes(self._stream.resample_chunk(samples))
+        converted = self._stream.resample_chunk(samples)
+        self._gave |= len(converted) > 0
+        return self._bytes(converted)
 
     def flush(self) -> bytes:
-        """The rest of the stream: as much came out then as went in, to the sample. Another one may follow."""
+        """The rest of the stream: as much came out then as went in, to the sample. Another one may follow.
+
+        What is shorter than a sample is one.
+        """
         if self._stream is None:
             return b""
-        rest = self._bytes(self._stream.resample_chunk(self._numpy.zeros(0, "float32"), last=True))
+        rest = self._stream.resample_chunk(self._numpy.zeros(0, "float32"), last=True)
+        if not len(rest) and not self._gave:
+            rest = self._numpy.zeros(1, "float32")
         self.reset()
-        return rest
+        return self._bytes(rest)
 
     def reset(self) -> None:
         """Forget the rest of the stream; another one begins."""
         self._stream = None
         self._half = b""
+        self._gave = False
 
     def _bytes(self, samples: NDArray[numpy.float32]) -> bytes:
         rounded = self._numpy.rint(samples).clip(-_FULL_SCALE - 1, _FULL_SCALE)

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from omnirt.devices.microphone import Microphone
 from omnirt.devices.player import Player
 from omnirt.devices.portaudio import WORDS, Side, Stream, Which, opened
@@ -44,6 +46,9 @@ class DeviceSink:
         sink: Where the session's events go.
         devices: What the host asked for.
         plan: Of the session.
+
+    Attributes:
+        wanted: What the host asked for, without what is gone for good: there the host may take over.
     """
 
     def __init__(self, sink: EventSink, devices: Devices, plan: Plan) -> None:
@@ -232,9 +237,10 @@ class DeviceSink:
             told += f"; {self._streams[side].name!r} takes its place."
         except OmnirtError:
             self._streams.pop(side, None)
+            self.wanted = replace(self.wanted, **{side: None})
             if side == "output":
                 self._player = None
-            told += "; the session goes on without one."
+            told += "; the session goes on without one, and the host may take its place."
         engine.talk.error(time.monotonic(), "device_failed", told)
         engine.carry_out()
 

@@ -68,6 +68,11 @@ class WaitEntry(Entry):
     timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
 
+@dataclass
+class CaughtUpEntry(Entry):
+    """Behind what goes upstream once more: when it comes, all of that has gone."""
+
+
 class Inbox:
     """The queue between the host's inputs and the session's pump."""
 
@@ -81,6 +86,9 @@ class Inbox:
         self._entries: deque[Entry] = deque()
         self._unanswered: deque[Entry] = deque()
         self._ready = asyncio.Event()
+        self.caught_up = asyncio.Event()
+        """Set unless there is something that has to go upstream once more."""
+        self.caught_up.set()
         self._open = False
         self._closed = False
         self._settling = 0
@@ -141,6 +149,9 @@ class Inbox:
 
     def again(self, entries: Sequence[Entry]) -> None:
         """These went upstream, and have to once more, before all others."""
+        if entries and self.caught_up.is_set():
+            self.caught_up.clear()
+            self.put_back(CaughtUpEntry())  # where it is not set, one of these is further back
         for entry in reversed(entries):
             self.put_back(entry)
             if isinstance(entry, AudioEntry):

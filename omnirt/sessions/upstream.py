@@ -8,7 +8,7 @@ import time
 
 from omnirt.protocol.methods import SessionWaitResult
 from omnirt.sessions.engine import Engine
-from omnirt.sessions.inbox import AudioEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
+from omnirt.sessions.inbox import AudioEntry, CaughtUpEntry, Entry, EventsEntry, Inbox, UpdateEntry, WaitEntry
 
 SLICE_MS = 1000
 """Audio goes upstream in events of at most this much, however long the host's chunks are."""
@@ -32,8 +32,8 @@ class InputPump:
         self._talk = engine.talk
         self._box = box
         self._slice_bytes = SLICE_MS * bytes_per_ms
-        self._hears = False
-        """Whether there is a microphone of ours, which never pauses."""
+        self._heard_at = 0.0
+        """When a microphone of ours last gave audio: while it does, nothing is flushed but by a commit."""
         box.forward = self._forward
 
     async def work(self) -> None:
@@ -57,7 +57,10 @@ class InputPump:
                 case EventsEntry():
                     await self._events(entry)
                 case UpdateEntry():
+                    await self._rest()
                     await entry.apply()
+                case CaughtUpEntry():
+                    self._box.caught_up.set()
                 case WaitEntry():
                     if await self._wait_for_idle(entry):
                         self._box.answer()
@@ -85,7 +88,7 @@ class InputPump:
 
     async def _next(self) -> Entry:
         incoming = self._engine.incoming
-        if incoming is not None and incoming.pending and not len(self._box) and not self._hears:
+        while incoming is not None and incoming.pending and not len(self._box):
             # Nobody waits for more: a microphone that stopped must not keep the end of a word.
             try:
                 async with asyncio.timeout(REST_S):
@@ -116,9 +119,11 @@ class InputPump:
 
     async def hear(self, data: bytes, duration_ms: int) -> None:
         """Carry audio of a microphone of ours upstream: it waits for nothing, and nothing waits for it."""
-        self._hears = True
+        self._heard_at = time.monotonic()
         self._engine.host_audio(data)
-        await self._engine.link.up.wait()
+        while not (self._engine.link.up.is_set() and self._box.caught_up.is_set()):
+            await self._engine.link.up.wait()
+            await self._box.caught_up.wait()  # what was lost goes first
         if self._engine.kept is not None:
             self._engine.kept.audio(AudioEntry(data, duration_ms, commit=False), time.monotonic())
         incoming = self._engine.incoming
@@ -130,14 +135,15 @@ class InputPump:
             await self._engine.link.send_audio(data[start : start + self._slice_bytes])
 
     async def _rest(self) -> None:
-        """The end of what was said, which the converter keeps until more comes."""
-        if self._engine.incoming is not None:
+        """The end of what was said, kept by the converter until more comes: it goes before what follows."""
+        if self._engine.incoming is not None and time.monotonic() - self._heard_at >= REST_S:
             await self._append(self._engine.incoming.flush())
 
     async def _events(self, entry: EventsEntry) -> None:
         self._talk.turns.inputs += 1
         if self._engine.kept is not None:
             self._engine.kept.events(entry)
+        await self._rest()
         for event in entry.events:
             if event["type"] == "input_audio_buffer.clear":
                 self._talk.turns.cleared()

@@ -124,6 +124,28 @@ async def test_a_wait_for_idle_has_all_audio_before_it_upstream(tmp_path: Path) 
 
 
 @driven
+async def test_a_text_has_all_audio_before_it_upstream(tmp_path: Path) -> None:
+    voice, more = tone(440, 8000, 100), tone(700, 8000, 50)
+    async with Provider.open() as provider, talk(tmp_path, provider, input_rate=8000) as (session, _):
+        await send(session, voice, 160, commit=False)
+        await session.send_text("look")
+        await send(session, more, 160)
+        await provider.expect("input_audio_buffer.commit")
+        text = provider.types().index("conversation.item.create")
+        size = len(resampled(voice, 8000, 24000))
+        assert appended(provider)[:size] == resampled(voice, 8000, 24000)
+        assert appended(provider, text) == resampled(more, 8000, 24000)
+
+
+@driven
+async def test_a_turn_of_one_sample_has_audio_upstream(tmp_path: Path) -> None:
+    async with Provider.open() as provider, talk(tmp_path, provider, input_rate=48000) as (session, _):
+        await session.send_audio(b"\x01\x00", commit=True)
+        await provider.expect("input_audio_buffer.commit")
+        assert len(appended(provider)) == 2
+
+
+@driven
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 async def test_an_answer_comes_at_the_hosts_rate_and_is_stored_so(tmp_path: Path, rate: int) -> None:
     voice = tone(440, 24000, 500)
