@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 WORKERS ?= 2
 COVERAGE_FLOOR := 90
 JS := tests/hosts/js
+# Compiled once, not by each daemon that a test spawns.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check lint schemas bench fuzz kills soak build package clean

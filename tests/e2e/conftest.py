@@ -18,7 +18,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def serving(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
     """A daemon and its host, for the module."""
-    async with Host.spawn(tmp_path_factory.mktemp("data")) as host:
+    async with Host.spawn(tmp_path_factory.mktemp("data"), measured=True) as host:
         yield host
 
 

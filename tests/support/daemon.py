@@ -33,6 +33,8 @@ TEST_S = 60.0
 
 P = ParamSpec("P")
 
+_COVERAGE = {"COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"}
+
 COMMAND = (sys.executable, "-m", "omnirt", "serve")
 
 
@@ -44,6 +46,11 @@ def driven(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
         asyncio.run(asyncio.wait_for(test(*args, **kwargs), TEST_S))
 
     return run
+
+
+def _environment(more: Mapping[str, str], measured: bool) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if measured or name not in _COVERAGE}
+    return {**ours, **more}
 
 
 class Daemon:
@@ -71,6 +78,7 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         framing: Framing = "lines",
         command: Sequence[str] = COMMAND,
+        measured: bool = False,
     ) -> AsyncIterator[Daemon]:
         """Starts the daemon.
 
@@ -79,10 +87,11 @@ class Daemon:
             env: Added to this process's environment.
             framing: How the host frames; the daemon finds out by itself.
             command: Another program in the daemon's place.
+            measured: Whether coverage is measured in it, which doubles the seconds of its first session.
         """
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *command, *args, stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ, **(env or {})}
+            *command, *args, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(env or {}, measured)
         )
         daemon = cls(process, framing)
         daemon._readers = readers = [

@@ -62,10 +62,11 @@ class Host:
         opt_out: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
         command: Sequence[str] = COMMAND,
+        measured: bool = False,
     ) -> AsyncIterator[Host]:
         """Starts a daemon and says hello to it."""
         options = ["--data-dir", str(data_dir), *args]
-        async with Daemon.spawn(options, env=env, command=command) as daemon:
+        async with Daemon.spawn(options, env=env, command=command, measured=measured) as daemon:
             host = cls(daemon, opt_out)
             capabilities = {"tools": tools, "approvals": approvals}
             await host.ask("initialize", capabilities=capabilities, optOutNotifications=list(opt_out))
