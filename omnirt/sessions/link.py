@@ -110,7 +110,8 @@ class ProviderLink:
 
     def __init__(self, watcher: Watcher, *, tracing: bool | TracingSettings) -> None:
         # Late: these two imports bring the SDK.
-        from omnirt.sessions.sdk import WatchedModel, silence_tracing
+        from omnirt.sessions.quiet_model import silence_tracing
+        from omnirt.sessions.sdk import WatchedModel
 
         if not tracing:
             silence_tracing()

@@ -15,13 +15,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
-from agents import set_tracing_disabled
 from agents.realtime import RealtimeModel, RealtimeModelConfig, RealtimeModelListener
 from agents.realtime.config import RealtimeSessionModelSettings
-from agents.realtime.model_events import (
-    RealtimeModelEvent,
-    RealtimeModelToolCallEvent,
-)
+from agents.realtime.model_events import RealtimeModelEvent, RealtimeModelToolCallEvent
 from agents.realtime.model_inputs import (
     RealtimeModelSendAudio,
     RealtimeModelSendEvent,
@@ -30,8 +26,6 @@ from agents.realtime.model_inputs import (
     RealtimeModelSendToolOutput,
 )
 from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
-from agents.tracing import set_trace_provider
-from agents.tracing.provider import DefaultTraceProvider
 from pybase64 import b64encode
 from websockets.exceptions import ConnectionClosed
 
@@ -45,6 +39,8 @@ log = logging.getLogger(__name__)
 
 Settings: TypeAlias = RealtimeSessionModelSettings
 
+MAX_REFUSALS = 64
+"""Refused calls whose answers wait for the connection; with more, its reader waits too."""
 _TO_SESSION = frozenset({"turn_started", "turn_ended", "usage", "function_call"})
 """What the SDK's session needs of the model's events; the rest only fills its unbounded queue."""
 
@@ -101,6 +97,7 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         self._watcher = watcher
         self._listeners: list[RealtimeModelListener] = []
         self._calls = CallIds()
+        self._refusals: set[asyncio.Task[None]] = set()
         self._ids = ConnectionIds()
         self._options: RealtimeModelConfig = {}
         self.up = asyncio.Event()
@@ -160,6 +157,8 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
 
     async def close(self) -> None:
         """Close the socket; waits for the peer, up to 10 s."""
+        for task in self._refusals:
+            task.cancel()
         await self._inner.close()
 
     def abort(self) -> None:
@@ -249,7 +248,13 @@ class WatchedModel(RealtimeModel, RealtimeModelListener):
         # The arguments may be what was refused, and the SDK reads them once more.
         call = dataclasses.replace(event, name=writable(event.name), arguments="{}")
         output = RealtimeModelSendToolOutput(tool_call=call, output=writable(told), start_response=True)
-        await self.send_event(output)
+        if self.up.is_set() or len(self._refusals) >= MAX_REFUSALS:
+            await self.send_event(output)
+            return
+        # What is read next may be what the connection waits for.
+        task = asyncio.create_task(self.send_event(output))
+        self._refusals.add(task)
+        task.add_done_callback(self._refusals.discard)
 
     async def _to_session(self, event: RealtimeModelEvent) -> None:
         for listener in list(self._listeners):
@@ -277,19 +282,3 @@ async def _drop(model: OpenAIRealtimeWebSocketModel) -> None:
             await model.close()
     except Exception as error:  # noqa: BLE001 - it is gone in any case
         log.debug("closing a lost connection: %s", type(error).__name__)
-
-
-def silence_tracing() -> None:
-    """Keep the SDK's trace exporter from talking to the provider behind the user's back.
-
-    Where nobody has set up tracing, it is by a provider without an exporter: to make the stock one, only to
-    switch it off, costs 150 ms and 3 MB.
-    """
-    from agents.tracing import setup
-
-    if getattr(setup, "GLOBAL_TRACE_PROVIDER", "unknown") is None:
-        provider = DefaultTraceProvider()
-        provider.set_disabled(True)
-        set_trace_provider(provider)
-    else:
-        set_tracing_disabled(True)
