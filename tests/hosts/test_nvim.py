@@ -104,6 +104,24 @@ def test_what_was_said_is_in_the_transcript_and_nothing_else(editor: Neovim) -> 
     assert "there is no talk" in editor.lua("return Notified[#Notified]")
 
 
+def test_the_newest_talk_that_goes_on_is_meant(editor: Neovim) -> None:
+    talk(editor, {"do": [{"text": "first: {text}"}]})
+    first = editor.lua("return Transcript()")
+    for agent, over in (("nosuch", "it could not be started"), ("", "stopped")):
+        editor.command("tabnew")
+        talk(editor, {"do": [{"text": "other: {text}"}]}, agent=agent)
+        if not agent:
+            editor.until(IDLE)
+            editor.command("OmnirtStop")
+        shows(editor, f"* The talk is over: {over}")
+        finished = editor.lua("return Transcript()")
+        editor.command(f"OmnirtSay after {over}")
+        editor.until(f"vim.fn.getbufline({first}, '$')[1] == 'editor: first: after {over}'")
+        editor.command(f"buffer {finished} | OmnirtSay too late")
+        assert "this talk is over" in editor.lua("return Notified[#Notified]")
+        editor.command("bprevious")
+
+
 def test_windows_at_the_end_follow_and_others_stay(editor: Neovim) -> None:
     talk(editor, {"do": [{"text": "{text}"}]})
     editor.lua("vim.ui.input = function(_, given) given('one') end")
@@ -145,11 +163,25 @@ def test_the_user_approves_of_a_tool(editor: Neovim, choice: int, result: str, t
     editor.lua("vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'one', 'two' })")
     talk(editor, *calls("insert_text", text="new ✓"))
     editor.command("OmnirtSay go")
-    shows(editor, f'* insert_text({{"text": "new ✓"}}): {result}')
+    shows(editor, f'* insert_text({{"text":"new ✓"}}): {result}')
     [[prompt, choices]] = editor.lua("return Asked")
-    assert prompt == 'May editor run insert_text({"text": "new ✓"})?'
+    assert prompt == 'May editor run insert_text({"text":"new ✓"})?'
     assert choices[:2] == ["Yes", "No"]
     assert editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)") == text
+
+
+def test_what_is_typed_in_insert_mode_answers_nothing(editor: Neovim) -> None:
+    editor.lua(ANSWER_LATER + "Asked, Notified = {}, {}", 1)
+    talk(editor, *calls("insert_text", text="new"))
+    editor.type("i", mode="i")
+    editor.lua("require('omnirt').say('go')")
+    editor.until("#Notified == 1")
+    assert editor.lua("return Notified") == ["omnirt: may insert_text run? You are asked in normal mode"]
+    editor.type("1 apple<CR>", mode="i")
+    assert editor.lua("return { #Asked, #Notified }") == [0, 1]
+    editor.type("<Esc>", mode="n")
+    shows(editor, '* insert_text({"text":"new"}): completed')
+    assert editor.lua("return vim.api.nvim_buf_get_lines(0, 0, -1, false)") == ["1 apple", "", "new"]
 
 
 def test_questions_come_one_at_a_time_and_an_answer_may_hold_for_the_talk(editor: Neovim) -> None:
@@ -161,7 +193,7 @@ def test_questions_come_one_at_a_time_and_an_answer_may_hold_for_the_talk(editor
     editor.command("OmnirtSay go")
     shows(editor, "editor: Done.")
     editor.command("OmnirtSay again")
-    shows(editor, "You: again", *['* insert_text({"text": "x"}): completed'] * 2)
+    shows(editor, "You: again", *['* insert_text({"text":"x"}): completed'] * 2)
     assert editor.lua("return #Asked") <= 2
 
 
@@ -188,6 +220,30 @@ def test_text_in_another_encoding_and_tools_that_fail(editor: Neovim) -> None:
     talk(editor, *calls("open_file", path="/no/such/file"))
     editor.command("OmnirtSay open")
     shows(editor, "failed, there is no file /no/such/file")
+
+
+def test_texts_have_any_bytes(editor: Neovim) -> None:
+    editor.lua("vim.api.nvim_buf_set_lines(0, 0, -1, false, { 'one\\0two', 'caf\\233' })")
+    talk(editor, *calls("read_buffer"))
+    editor.lua("require('omnirt').send(1, 2, 'what is caf\\233?')")
+    shows(editor, "* You show [No Name], lines 1 to 2", "You: what is café?")
+    shows(editor, "editor: Told:")
+    editor.until(IDLE)
+    assert json.loads(editor.lines()[-1].removeprefix("editor: Told: "))["text"] == "one\0two\ncafé"
+    editor.lua(ANSWER_LATER + "Asked = {}", 1)
+    talk(editor, *calls("insert_text", text="three\0four"))
+    editor.command("OmnirtSay insert")
+    shows(editor, '* insert_text({"text":"three\\u0000four"}): completed')
+
+
+def test_a_question_about_lines_that_were_not_shown_is_not_asked(editor: Neovim) -> None:
+    editor.lua("vim.api.nvim_buf_set_lines(0, 0, -1, false, { ('x'):rep(20 * 1024 * 1024) })")
+    talk(editor, {"do": [{"text": "{text}"}]})
+    editor.command("OmnirtSend What is this?")
+    editor.until("(Notified[#Notified] or ''):find('longer than the limit', 1, true)")
+    editor.command("OmnirtSay other")
+    shows(editor, "editor: other")
+    assert "What is this?" not in "".join(editor.lines())
 
 
 def test_a_user_adds_tools(editor: Neovim) -> None:

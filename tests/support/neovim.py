@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +113,13 @@ class Neovim:
     def command(self, text: str) -> None:
         """Run an Ex command, as typed behind a colon."""
         self._call("nvim_command", text)
+
+    def type(self, keys: str, *, mode: str) -> None:
+        """Type keys, and wait until they are taken: the editor is in this mode then."""
+        self._call("nvim_input", keys)
+        deadline = time.monotonic() + WAIT_S
+        while self.lua("return { vim.fn.getchar(1), vim.api.nvim_get_mode().mode }") != [0, mode]:
+            assert time.monotonic() < deadline, f"not in mode {mode}"
 
     def until(self, condition: str) -> None:
         """Wait until a Lua expression is true; the editor works on meanwhile."""

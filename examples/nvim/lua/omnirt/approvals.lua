@@ -1,7 +1,10 @@
 --- Asks the user whether a tool may run: one question at a time, with `vim.ui.select`.
 
+local texts = require('omnirt.text')
+
 local M = {}
 
+local RETRY_MS = 200
 local CHOICES = {
   { text = 'Yes', answer = { decision = 'approve' } },
   { text = 'No', answer = { decision = 'reject' } },
@@ -12,7 +15,31 @@ local CHOICES = {
 local waiting = {}
 local asking = false
 
+local trying = false
+
 local ask_next
+
+-- Keys that are typed into a text, or already lie waiting, are no answer: "1" would be a yes.
+local function disturbs()
+  local mode = vim.api.nvim_get_mode().mode
+  return (mode ~= 'n' and mode ~= 'nt') or vim.fn.getchar(1) ~= 0
+end
+
+-- Ask when the user is done, and say meanwhile that there is a question.
+local function ask_later(call)
+  if not call.announced then
+    call.announced = true
+    local text = string.format('omnirt: may %s run? You are asked in normal mode', call.params.toolName)
+    vim.notify(vim.fn.strcharpart(text, 0, vim.v.echospace), vim.log.levels.WARN)
+  end
+  if not trying then
+    trying = true
+    vim.defer_fn(function()
+      trying = false
+      ask_next()
+    end, RETRY_MS)
+  end
+end
 
 local function ask(call)
   asking = true
@@ -27,7 +54,7 @@ local function ask(call)
   end
   local params = call.params
   local ok, err = pcall(vim.ui.select, CHOICES, {
-    prompt = string.format('May %s run %s(%s)?', params.agent, params.toolName, vim.fn.json_encode(params.arguments)),
+    prompt = string.format('May %s run %s(%s)?', params.agent, params.toolName, texts.json(params.arguments)),
     kind = 'omnirt',
     format_item = function(choice)
       return choice.text
@@ -41,9 +68,13 @@ end
 
 ask_next = function()
   while not asking and #waiting > 0 do
-    local call = table.remove(waiting, 1)
-    if not call.moot then -- its time may have run out while another question stood
-      ask(call)
+    local call = waiting[1]
+    if call.moot then -- its time may have run out while it waited
+      table.remove(waiting, 1)
+    elseif disturbs() then
+      return ask_later(call)
+    else
+      ask(table.remove(waiting, 1))
     end
   end
 end

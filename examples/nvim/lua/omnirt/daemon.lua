@@ -3,6 +3,8 @@
 -- `jobstart` is what every Neovim has: it never blocks, splits lines, and calls back where the API may be used.
 -- `vim.lsp.rpc` would frame messages too, but wants the answer to a call at once, and a prompt takes its time.
 
+local texts = require('omnirt.text')
+
 local Daemon = {}
 Daemon.__index = Daemon
 
@@ -74,8 +76,9 @@ end
 
 function Daemon:write(message)
   message.jsonrpc = '2.0'
-  -- json_encode, as it refuses what is no UTF-8; vim.json.encode would send it.
-  local encoded, text = pcall(vim.fn.json_encode, message)
+  local encoded, text = pcall(function()
+    return vim.json.encode(texts.clean(message)) -- which would send what is no UTF-8
+  end)
   if not encoded then
     return false, { message = 'not to be sent as JSON: ' .. text }
   end
@@ -116,6 +119,8 @@ function Daemon:receive(line)
     local answered = self.pending[id]
     self.pending[id] = nil
     answered(message.error, message.result)
+  elseif message.error then -- with id null: a message that the daemon could not read
+    vim.notify('omnirt: ' .. message.error.message, vim.log.levels.ERROR)
   end
 end
 

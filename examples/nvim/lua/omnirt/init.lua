@@ -20,7 +20,7 @@ local config = {
 }
 local daemon
 local sessions = {} -- talks by session id
-local latest
+local uses = 0
 local count = 0
 
 --- Change options; see |omnirt-options|.
@@ -96,6 +96,11 @@ local function start_daemon()
   end)
 end
 
+local function used(talk)
+  uses = uses + 1
+  talk.used = uses
+end
+
 --- Start a talk with an agent: the name of one, or a spec. Gives the session's id.
 function M.talk(agent)
   if not daemon then
@@ -112,7 +117,8 @@ function M.talk(agent)
     sessions[id] = nil
   end)
   talk.daemon = daemon
-  sessions[id], latest = talk, talk
+  sessions[id] = talk
+  used(talk)
   talk.transcript:show(config.open)
   local params = vim.tbl_extend('force', config.session, {
     sessionId = id,
@@ -139,26 +145,35 @@ function M.request(method, params, answered)
   daemon:request(method, params, answered)
 end
 
--- The talk that a command means: that of the current buffer, else the latest.
+-- The talk that a command means: that of the current buffer, else the latest of those that go on.
 local function current()
   local buffer = vim.api.nvim_get_current_buf()
+  local latest
   for _, talk in pairs(sessions) do
     if talk.transcript.buffer == buffer then
+      if talk.over then
+        complain('this talk is over; :OmnirtTalk begins one')
+        return nil
+      end
+      used(talk)
+    end
+    if not talk.over and (not latest or talk.used > latest.used) then
       latest = talk
     end
   end
-  if not latest or latest.over then
+  if not latest then
     complain('there is no talk; :OmnirtTalk begins one')
-    return nil
   end
   return latest
 end
 
--- Ask something of a talk's session; an error is shown in its transcript.
-local function ask(talk, method, params)
+-- Ask something of a talk's session; an error is shown in its transcript, else `done` is called.
+local function ask(talk, method, params, done)
   talk.daemon:request(method, vim.tbl_extend('force', { sessionId = talk.id }, params or {}), function(failure)
     if failure and not failure.gone and not talk.over then
       talk:complain(failure.message)
+    elseif done and not failure then
+      done()
     end
   end)
 end
@@ -188,10 +203,10 @@ function M.send(first, last, question)
   local text = string.format('%s:\n```%s\n%s\n```', place, kind, windows.text(buffer, first, last))
   talk.shown_as[text] = 'You show ' .. place
   local content = { { type = 'input_text', text = text } }
-  ask(talk, 'session.sendMessage', { content = content, respond = false })
-  if question and question ~= '' then
+  -- A question about lines that the agent was not shown would be asked for nothing.
+  ask(talk, 'session.sendMessage', { content = content, respond = false }, question and question ~= '' and function()
     ask(talk, 'session.sendText', { text = question })
-  end
+  end or nil)
 end
 
 --- Stop what the agent is saying.

@@ -1,5 +1,6 @@
 --- One session: what the daemon tells of it, put into its transcript.
 
+local texts = require('omnirt.text')
 local transcripts = require('omnirt.transcript')
 
 local Talk = {}
@@ -147,13 +148,13 @@ end
 
 function Talk:show(id)
   local item = self.items[id]
-  local texts = {}
+  local shown = {}
   for index = 1, table.maxn(item.parts) do
     if item.parts[index] then
-      table.insert(texts, item.parts[index])
+      table.insert(shown, item.parts[index])
     end
   end
-  local text = item.heard or table.concat(texts, '\n')
+  local text = item.heard or table.concat(shown, '\n')
   local label = item.label
   if self.shown_as[text] then
     label, text = '* ', self.shown_as[text]
@@ -167,7 +168,7 @@ function Talk:show(id)
 end
 
 function Talk:show_tool(params, result)
-  local arguments = vim.fn.json_encode(params.arguments)
+  local arguments = texts.json(params.arguments)
   if vim.fn.strchars(arguments) > ARGUMENTS_SHOWN then
     arguments = vim.fn.strcharpart(arguments, 0, ARGUMENTS_SHOWN) .. '…'
   end

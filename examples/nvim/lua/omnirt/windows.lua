@@ -1,6 +1,7 @@
 --- Where the user works: the window beside the transcripts, and the text in it.
 
 local api = vim.api
+local texts = require('omnirt.text')
 local M = {}
 
 --- The window with a file that the user looks at, or looked at before going to a transcript; nil when there is none.
@@ -18,17 +19,13 @@ end
 
 --- Lines of a buffer as one text, which is valid UTF-8 whatever bytes they have.
 function M.text(buffer, first, last)
-  local text = table.concat(api.nvim_buf_get_lines(buffer, first - 1, last, false), '\n')
-  if pcall(vim.fn.json_encode, text) then
-    return text
-  end
-  return vim.fn.iconv(text, 'latin1', 'utf-8')
+  return texts.clean(table.concat(api.nvim_buf_get_lines(buffer, first - 1, last, false), '\n'))
 end
 
 --- The name of a buffer as a person writes it.
 function M.name(buffer)
   local path = api.nvim_buf_get_name(buffer)
-  return path == '' and '[No Name]' or vim.fn.fnamemodify(path, ':.')
+  return path == '' and '[No Name]' or texts.clean(vim.fn.fnamemodify(path, ':.'))
 end
 
 return M
