@@ -12,6 +12,7 @@ import traceback
 from typing import Any, Final
 
 from omnirt.errors import NO_FILES, OmnirtError, out_of_files
+from omnirt.providers.closes import USUAL_NAMES, of_close
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.proxies import proxy_for
 from omnirt.providers.redaction import mask, mask_url
@@ -19,8 +20,6 @@ from omnirt.providers.redaction import mask, mask_url
 log = logging.getLogger(__name__)
 
 _MAX_TEXT: Final = 300
-REFUSING_CODES: Final = frozenset({1008, 3000, 4001})
-"""Close codes of a policy, of an unauthorized client, and what servers used before there was one."""
 _AUTH_CODES: Final = frozenset(
     {
         "invalid_api_key",
@@ -183,11 +182,12 @@ def closed(endpoint: Endpoint, code: int | None, reason: str) -> OmnirtError:
     """
     if code is None:
         return _unreachable(endpoint, "closed", "the connection broke off")
-    said = _said(reason, endpoint)
-    if code in REFUSING_CODES and re.search(r"(?i)api.?key|auth", reason):
-        # Some servers refuse a key by the close alone.
-        return OmnirtError("auth_failed", f"The provider refuses the key{said}.", closeCode=code)
-    what = f"the provider closed the connection (code {code}){said}"
+    if (refused := of_close(code, reason)) is not None:
+        # Some servers refuse by the close alone.
+        problem = upstream_error(endpoint, type_=None, code=USUAL_NAMES[refused], message=reason)
+        problem.facts["closeCode"] = code
+        return problem
+    what = f"the provider closed the connection (code {code}){_said(reason, endpoint)}"
     return _unreachable(endpoint, "closed", what, closeCode=code)
 
 

@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import CloseReason, ErrorInfo
-from omnirt.providers.connect_errors import REFUSING_CODES, for_good
+from omnirt.providers.closes import USUAL_NAMES, of_close, of_error
+from omnirt.providers.connect_errors import for_good
 
-_KEY = re.compile(r"(?i)api.?key|auth|credential")
-_QUOTA = re.compile(r"(?i)quota|billing")
-_CONTENT = re.compile(r"(?i)content.?(policy|filter)|moderation|safety")
 _EXPIRED = re.compile(r"(?i)expired|maximum duration")
 
 EXPLAINS_S = 10.0
@@ -55,16 +53,16 @@ def loss(code: int | None, text: str, last_error: Mapping[str, Any], refusal: Re
     """
     words = f"code {code}" if code is not None else "no close frame"
     message = f"The provider closed the connection ({words}{': ' + text if text else ''})."
-    said = f"{last_error.get('type') or ''} {last_error.get('code') or ''}"
-    if code in REFUSING_CODES:
-        said += f" {text}"
-    if _CONTENT.search(said):
+    told = last_error.get("type"), last_error.get("code")
+    by_error = of_error(*told)
+    refused = by_error or of_close(code, text)
+    if refused == "content":
         return Loss("content", ErrorInfo(kind="provider_error", message=message), recoverable=False)
-    if _QUOTA.search(said) or _KEY.search(said):
-        known = last_error or {"code": "invalid_api_key" if _KEY.search(said) else "insufficient_quota"}
+    if refused is not None:
+        known = last_error if by_error else {"code": USUAL_NAMES[refused]}
         problem = refusal({"message": text, **known})
         return Loss("error", ErrorInfo(kind=problem.kind, message=problem.message), recoverable=False)
     # The code is that of any clean close; only the words tell.
-    expired = "session_expired" in said or _EXPIRED.search(text) is not None
+    expired = "session_expired" in told or _EXPIRED.search(text) is not None
     error = ErrorInfo(kind="provider_unreachable", message=message)
     return Loss("expired" if expired else "connectionLost", error, recoverable=True)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.types import CloseReason, ErrorInfo
+from omnirt.providers.closes import for_good
 from omnirt.providers.settings import ReconnectSettings
 from omnirt.sessions import away
 from omnirt.sessions.engine import Ended, Engine
@@ -129,7 +130,7 @@ class Reconnector:
             delay_s = self._delay_s()
             late = time.monotonic() + delay_s > deadline
             if late or self._attempts >= self._policy.attempts or self._flaps >= MAX_FLAPS:
-                return reason, _given_up(self._attempts, error)
+                return reason, _given_up(self._attempts, self._flaps, error)
             self._attempts += 1
             away.tell_attempt(talk, time.monotonic(), self._attempts, delay_s, cause)
             engine.carry_out()
@@ -140,13 +141,13 @@ class Reconnector:
                     await self._connection.reopen()
                     restored = await self._connection.restore(unanswered)
             except TimeoutError:
-                return reason, _given_up(self._attempts, error)
+                return reason, _given_up(self._attempts, self._flaps, error)
             except OmnirtError as problem:
                 log.info("attempt %d to connect again failed: %s", self._attempts, problem.kind)
                 error = ErrorInfo(kind=problem.kind, message=problem.message)
-                if not problem.retryable:
-                    return "error", error
-                continue
+                if (refused := for_good(problem)) is not None:
+                    return "content" if refused == "content" else "error", error
+                continue  # even where it looks like a mistake: it worked before, so that it may pass
             if self._loss is None:
                 break
         self._opened = time.monotonic()
@@ -171,8 +172,12 @@ def expiry_times(opened: float, expires_at: float | None) -> tuple[float, float]
     return expires_at - min(AHEAD_S, lifetime / 4), expires_at - min(LATEST_S, lifetime / 20)
 
 
-def _given_up(attempts: int, error: ErrorInfo | None) -> ErrorInfo:
-    why = error.message if error is not None else "The provider's limit on a session was reached."
-    tried = "One attempt" if attempts == 1 else f"{attempts} attempts"
-    kind = error.kind if error is not None else "provider_unreachable"
-    return ErrorInfo(kind=kind, message=f"{why} {tried} to connect again failed.")
+def _given_up(attempts: int, flaps: int, error: ErrorInfo | None) -> ErrorInfo:
+    """How it ends; `flaps` of the attempts brought a connection that was soon lost again."""
+    said = [error.message if error is not None else "The provider's limit on a session was reached."]
+    if failed := attempts - flaps:
+        said.append(f"{'One attempt' if failed == 1 else f'{failed} attempts'} to connect again failed.")
+    if flaps:
+        made = "One connection was" if flaps == 1 else f"{flaps} connections were"
+        said.append(f"{made} made again, and lost within {STABLE_S:g} s.")
+    return ErrorInfo(kind="provider_unreachable", message=" ".join(said))

@@ -179,7 +179,7 @@ async def test_when_all_attempts_fail_the_session_ends_with_the_first_reason(hos
     await talk.ask("sendText", text="Hello")
     closed = await talk.event("closed")
     assert (closed["reason"], closed["error"]["kind"]) == ("connectionLost", "provider_unreachable")
-    assert "3 attempts" in closed["error"]["message"]
+    assert closed["error"]["message"].endswith("3 attempts to connect again failed.")
     assert len(states(talk, "reconnecting")) == 3
     assert all(state["delayMs"] <= 100 for state in states(talk, "reconnecting"))
     assert talk.of("error", fatal=True)[0]["message"] == closed["error"]["message"]
@@ -206,7 +206,9 @@ async def test_a_deadline_ends_an_attempt_that_hangs(host: Host) -> None:
 async def test_connections_that_are_lost_at_once_again_and_again_end_the_session(host: Host) -> None:
     talk = await host.start(script={"rules": ECHO, "faults": [drop_at(**FIRST_TEXT)]})
     await talk.ask("sendText", text="Hello")
-    assert (await talk.event("closed"))["reason"] == "connectionLost"
+    closed = await talk.event("closed")
+    assert closed["reason"] == "connectionLost"
+    assert closed["error"]["message"].endswith("3 connections were made again, and lost within 10 s.")
     assert len(states(talk, "connected")) == 4
 
 
@@ -224,6 +226,9 @@ async def test_without_reconnecting_a_lost_connection_ends_the_session(host: Hos
         ({"code": 4001, "reason": "unauthorized: token expired"}, "error", "auth_failed"),
         ({"code": 1008, "reason": "Blocked by the content policy"}, "content", "provider_error"),
         ({"code": 1008, "reason": "insufficient_quota"}, "error", "provider_error"),
+        ({"code": 1007, "reason": "invalid_api_key"}, "error", "auth_failed"),
+        ({"code": 1000, "reason": "quota exceeded"}, "error", "provider_error"),
+        ({"code": 4403, "reason": "Forbidden"}, "error", "auth_failed"),
     ],
 )
 async def test_what_another_connection_would_not_help_ends_with_its_reason(
@@ -244,6 +249,40 @@ async def test_a_refusal_of_the_key_ends_the_attempts(host: Host, status: int, k
     closed = await talk.event("closed")
     assert (closed["reason"], closed["error"]["kind"]) == ("error", kind)
     assert len(states(talk, "reconnecting")) == 1
+
+
+async def test_an_account_that_has_nothing_left_ends_the_attempts(host: Host) -> None:
+    told: Message = {"type": "error", "error": {"code": "insufficient_quota", "message": "Nothing is left."}}
+    refused = [{"no_session_updated": True}, {"at": {"client_event": 1}, "event": told}]
+    connections = [{"faults": [drop_at(**FIRST_TEXT)]}, {"faults": refused}]
+    talk = await host.start(script={"connections": connections})
+    await talk.ask("sendText", text="Hello")
+    closed = await talk.event("closed")
+    assert (closed["reason"], closed["error"]["kind"]) == ("error", "provider_error")
+    assert len(states(talk, "reconnecting")) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_page_in_the_place_of_the_provider_may_be_gone_at_the_next_attempt(
+    host: Host, status: int
+) -> None:
+    """A hotel's login page, or a proxy's while the server is replaced."""
+    connections = [{"faults": [drop_at(**FIRST_TEXT)]}, {"faults": [{"refuse": status}]}, {"faults": []}]
+    talk = await host.start(script={"rules": ECHO, "connections": connections})
+    await talk.ask("sendText", text="Hello")
+    assert await said(talk) == ["Heard: Hello"]
+    assert (await back(talk))["attempt"] == 2
+
+
+async def test_one_that_stays_is_told_at_the_end_of_the_attempts(host: Host) -> None:
+    connections = [{"faults": [drop_at(**FIRST_TEXT)]}, *[{"faults": [{"refuse": 404}]}] * 4]
+    policy = {"attempts": 3, "max_delay_ms": 100}
+    talk = await host.start(script={"connections": connections}, reconnect=policy)
+    await talk.ask("sendText", text="Hello")
+    closed = await talk.event("closed")
+    assert (closed["reason"], closed["error"]["kind"]) == ("connectionLost", "provider_unreachable")
+    assert "HTTP 404" in closed["error"]["message"]
+    assert talk.of("error", fatal=True)[0]["retryable"] is True
 
 
 async def test_a_half_open_connection_is_left(host: Host) -> None:

@@ -15,6 +15,7 @@ from omnirt import log_files, logs
 from omnirt.daemon import process
 from omnirt.protocol import framing, jsonrpc, lifecycle, pending, session_methods
 from omnirt.protocol.types import Queues
+from omnirt.providers import closes
 from omnirt.providers.dialing import OPEN_TIMEOUT_S
 from omnirt.providers.settings import ReconnectSettings
 from omnirt.rpc import boundary, connection, lanes
@@ -114,7 +115,8 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_the_policy_of_reconnecting_is_that_of_the_code() -> None:
     policy, text = ReconnectSettings(), " ".join(section("Reconnecting").split())
-    told = {name.strip("`"): cells[0] for name, cells in rows("Reconnecting").items()}
+    table = rows("Reconnecting").items()
+    told = {name.strip("`"): cells[0] for name, cells in table if name.startswith("`")}
     assert told == {name: str(getattr(policy, name)) for name in policy.__struct_fields__}
     assert f"holds {s(reconnect.STABLE_S)} begins" in text
     assert f"after {reconnect.FIRST_DELAY_S * 1000:g} ms" in text
@@ -122,6 +124,19 @@ def test_the_policy_of_reconnecting_is_that_of_the_code() -> None:
     assert f"its last {s(reconnect.AHEAD_S)}" in text
     assert f"{s(reconnect.LATEST_S)} before it" in text
     assert f"up to {s(losses.EXPLAINS_S)} before it closed" in text
+
+
+def test_what_a_close_refuses_is_told() -> None:
+    told = {code: cells[0] for code, cells in rows("Reconnecting").items() if not code.startswith("`")}
+    codes = ", ".join(map(str, sorted(closes.REFUSING_CODES)))
+    passing = ", ".join(map(str, sorted(closes.PASSING_CODES)))
+    assert list(told) == ["close code", "any", f"any but {passing}", codes]
+    for name in re.findall(r"`(\w+)`", told["any"]):
+        assert closes.of_close(1000, f"error.{name}: so it is") is not None, name
+    for phrase in re.findall(r'"([^"]+)"', told[f"any but {passing}"]):
+        assert closes.of_close(1000, phrase) is not None, phrase
+    for word in re.findall(r'"([^"]+)"', told[codes]):
+        assert (closes.of_close(4403, word), closes.of_close(1011, word)) == ("key", None), word
 
 
 def members(struct: type[msgspec.Struct]) -> set[str]:

@@ -40,7 +40,7 @@ CONNECTIONS = [
     Elsewhere(
         "flapping",
         "Each connection is lost as soon as it is there",
-        "After three in a row the session ends: `connectionLost`.",
+        "After three in a row the session ends: `connectionLost`, which says so.",
         f"{_E2E}reconnect.py::test_connections_that_are_lost_at_once_again_and_again_end_the_session",
     ),
     Elsewhere(
@@ -51,7 +51,7 @@ CONNECTIONS = [
     ),
     Elsewhere(
         "closed-for-good",
-        "The close says that the key, the account or the content is refused",
+        "The close says that the key, the account or the content is refused, as [above](#reconnecting)",
         "The session ends: `error` with `auth_failed` or `provider_error`, or `content`.",
         f"{_E2E}reconnect.py::test_what_another_connection_would_not_help_ends_with_its_reason",
     ),
@@ -60,6 +60,18 @@ CONNECTIONS = [
         "The next connection is refused with HTTP 401 or 403",
         "The session ends: `error`, `auth_failed`; no further attempt.",
         f"{_E2E}reconnect.py::test_a_refusal_of_the_key_ends_the_attempts",
+    ),
+    Elsewhere(
+        "quota-used-up-meanwhile",
+        "The next connection is refused as the account has no quota left",
+        "The session ends: `error`, `provider_error`; no further attempt.",
+        f"{_E2E}reconnect.py::test_an_account_that_has_nothing_left_ends_the_attempts",
+    ),
+    Elsewhere(
+        "page-instead",
+        "The next connection meets a page of something else: HTTP 200, a redirect, 400 or 404",
+        "Further attempts; when none is left `connectionLost`, with what was met.",
+        f"{_E2E}reconnect.py::test_a_page_in_the_place_of_the_provider_may_be_gone_at_the_next_attempt",
     ),
     Elsewhere(
         "expired",

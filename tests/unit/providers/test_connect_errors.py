@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from omnirt.errors import OmnirtError
+from omnirt.providers.closes import for_good
 from omnirt.providers.connect_errors import explain, upstream_error
 from tests.unit.providers.connecting import KEY, checked, connect, endpoint_at, silent
 
@@ -65,6 +66,24 @@ def test_an_answer_of_http_says_what_to_do(
     assert error.facts["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "refused"),
+    [
+        (200, "<html>", None),
+        (302, "", None),
+        (404, "no", None),
+        (400, error_body("model_not_found"), None),
+        (429, error_body("rate_limit_exceeded"), None),
+        (429, error_body("insufficient_quota"), "quota"),
+        (403, "no", "key"),
+        (400, error_body("content_policy_violation"), "content"),
+    ],
+)
+def test_what_another_attempt_would_not_help(status: int, body: object, refused: str | None) -> None:
+    """A page of somebody else's in the place of the provider is not for good."""
+    assert for_good(refused_with(status, body)) == refused
+
+
 def test_what_the_server_called_it_comes_along_but_only_as_words() -> None:
     error = refused_with(429, error_body("rate_limit_exceeded", type_="tokens"))
     assert error.facts["upstream"] == {"type": "tokens", "code": "rate_limit_exceeded"}
@@ -87,6 +106,9 @@ def test_404_at_azure_shows_the_likely_form_of_the_url() -> None:
         (1008, "policy", "provider_unreachable", "policy"),
         (4000, f"bad {KEY}", "provider_unreachable", "code 4000"),
         (4401, "", "provider_unreachable", "code 4401"),
+        (4403, "Forbidden", "auth_failed", "refuses the key"),
+        (1000, "quota exceeded", "provider_error", "no quota left: quota exceeded"),
+        (1008, "Blocked by the content policy", "provider_error", "Blocked by"),
     ],
 )
 def test_a_close_says_why(code: int, words: str, kind: str, says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol import events as ev
 from omnirt.providers.endpoint import resolve
 from omnirt.sessions import overdue, turns
+from omnirt.sessions.link import refusal
 from omnirt.sessions.losses import loss
 from omnirt.sessions.resume import Seeds, seed_events
 from tests.support import provider_events as pe
@@ -131,6 +133,10 @@ def test_seeds_that_are_refused_are_counted() -> None:
     assert (seeds.unanswered, seeds.lost) == (0, 0)
 
 
+def refused(error: Mapping[str, Any]) -> OmnirtError:
+    return refusal(error, resolve({"provider": "simulator"}, None, {}))
+
+
 @pytest.mark.parametrize(
     ("code", "text", "error", "reason", "recoverable"),
     [
@@ -142,10 +148,31 @@ def test_seeds_that_are_refused_are_counted() -> None:
         (1000, "the api key of the door was found", {}, "connectionLost", True),
         (1011, "", {"type": "insufficient_quota"}, "error", False),
         (1011, "", {"code": "content_policy_violation"}, "content", False),
+        (1007, "invalid_request_error.invalid_api_key", {}, "error", False),
+        (1011, "insufficient_quota", {"code": "rate_limit_exceeded"}, "error", False),
+        (1013, "content_policy_violation", {}, "content", False),
+        (1000, "quota exceeded", {}, "error", False),
+        (1000, "You exceeded your current quota, please check your plan.", {}, "error", False),
+        (3003, "Forbidden", {}, "error", False),
+        (4401, "Unauthorized", {}, "error", False),
+        (4403, "Forbidden", {}, "error", False),
+        (1008, "Access denied due to invalid subscription key or wrong API endpoint.", {}, "error", False),
+        (1000, "Access denied due to invalid subscription key", {}, "error", False),
+        (1000, "Goodbye, author", {}, "connectionLost", True),
+        (1001, "going away: access denied to new clients while we restart", {}, "connectionLost", True),
+        (1006, "Forbidden", {}, "connectionLost", True),
+        (1011, "internal error in the authentication service", {}, "connectionLost", True),
+        (1012, "service restart", {}, "connectionLost", True),
+        (1013, "quota exceeded for now, try again later", {}, "connectionLost", True),
+        (1008, "slow consumer", {}, "connectionLost", True),
+        (4403, "", {}, "connectionLost", True),
     ],
 )
 def test_what_a_close_means(
     code: int | None, text: str, error: dict[str, Any], reason: str, recoverable: bool
 ) -> None:
-    found = loss(code, text, error, lambda _: OmnirtError("provider_error", "As the provider says."))
+    found = loss(code, text, error, refused)
     assert (found.reason, found.recoverable) == (reason, recoverable)
+    if reason == "error":
+        kind = "provider_error" if "quota" in f"{text} {error}" else "auth_failed"
+        assert found.error.kind == kind, found.error.message
