@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from omnirt.providers import keyring_store
 from omnirt.providers.keyring_store import KeyringProblem
 from omnirt.providers.urls import UrlProblem, authority, split
-from omnirt.terminal import Help, examples
+from omnirt.terminal import Help, examples, fail
 
 _ACTS = ("set", "clear", "status")
 _OWN = ("openai", "azure")
@@ -27,23 +27,22 @@ _TAIL_FROM = 24
 def run(argv: Sequence[str]) -> int:
     """Runs the command; 1 when the keyring can't be used, 2 for wrong arguments."""
     if argv and argv[0] not in _ACTS and not argv[0].startswith("-"):
-        return _fail("say what to do: set, clear or status", 2)
+        return _fail("say what to do: set, clear or status", 2, as_json="--json" in argv)
     args, rest = _parser().parse_known_args(argv)
     if rest:
         # Not told what: it is a key, most likely.
-        return _fail(
-            "a key is never an argument, where others see it; it is asked for, or read from stdin", 2
-        )
+        text = "a key is never an argument, where others see it; it is asked for, or read from stdin"
+        return _fail(text, 2, as_json=args.json)
     try:
         names = [_name(text) for text in args.names]
         act: Callable[[list[str], bool], int] = args.act
         return act(names, args.json)
     except UrlProblem as problem:
-        return _fail(str(problem), 2)
+        return _fail(str(problem), 2, as_json=args.json)
     except KeyringProblem as problem:
-        return _fail(str(problem), 1)
+        return _fail(str(problem), 1, "storage_failed", as_json=args.json)
     except (KeyboardInterrupt, EOFError):
-        return _fail("nothing was stored", 1)
+        return _fail("nothing was stored", 1, "cancelled", as_json=args.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +95,7 @@ def _set(names: list[str], as_json: bool) -> int:
     else:
         secret = sys.stdin.readline().strip()
     if not _KEY.fullmatch(secret):
-        return _fail("that is no key: one line of ASCII without spaces is", 2)
+        return _fail("that is no key: one line of ASCII without spaces is", 2, as_json=as_json)
     keyring_store.put(name, secret)
     return _tell({"name": name, "stored": True}, f"Stored the key for {name}.", as_json=as_json)
 
@@ -141,6 +140,5 @@ def _masked(name: str) -> str | None:
     return f"***{secret[-4:]}" if len(secret) >= _TAIL_FROM else "***"
 
 
-def _fail(text: str, code: int) -> int:
-    sys.stderr.write(f"omnirt auth: {text.rstrip('.')}.\n")
-    return code
+def _fail(text: str, code: int, kind: str = "invalid_params", *, as_json: bool) -> int:
+    return fail("omnirt auth", kind, f"{text.rstrip('.')}.", as_json=as_json, code=code)

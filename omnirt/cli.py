@@ -39,6 +39,7 @@ EXAMPLES = (
 
 def main(argv: Sequence[str]) -> int:
     """Runs a command and returns its exit code."""
+    _open_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
         sys.stdout.reconfigure(errors="replace")  # it shows `?` for what it does not have, and goes on
     try:
@@ -52,6 +53,13 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"omnirt: {error.strerror}.\n")
         return _quiet(1)
     return code
+
+
+def _open_closed() -> None:
+    """Opens the null device for each stream that is closed (`>&-`), lest the next file gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _quiet(code: int) -> int:

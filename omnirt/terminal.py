@@ -38,6 +38,14 @@ def write_json(document: object) -> None:
     sys.stdout.write(json_line(document, sys.stdout))
 
 
+def fail(program: str, kind: str, message: str, *, as_json: bool, code: int = 1) -> int:
+    """Tells on stderr why a command can't go on, and to a program on stdout too; returns the exit code."""
+    if as_json:
+        write_json({"error": {"kind": kind, "message": message}})
+    sys.stderr.write(f"{program}: {clean(message)}\n")
+    return code
+
+
 def clean(text: str) -> str:
     """A text of somebody else's for a terminal: on one line, and without characters that command it."""
     return _COMMANDING.sub("�", " ".join(text.split()))

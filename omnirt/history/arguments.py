@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from omnirt.errors import OmnirtError
+from omnirt.storage.paths import default_data_dir
 from omnirt.terminal import Help, examples
 
 
@@ -104,6 +106,21 @@ def storage_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def data_dir_of(args: argparse.Namespace) -> Path:
+    """The data directory; one that is named is there.
+
+    Raises:
+        OmnirtError: `not_found`, `storage_failed`.
+    """
+    named: Path | None = args.data_dir
+    folder = (named or default_data_dir()).absolute()
+    if named is not None and not os.path.lexists(folder):
+        raise OmnirtError("not_found", f"There is no folder {folder}, so nothing is stored there.")
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OmnirtError("storage_failed", f"{folder} is no folder.")
+    return folder
+
+
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
@@ -135,7 +152,9 @@ def _above_0(kind: type[int] | type[float]) -> Callable[[str], float]:
             number = kind(text)
         except ValueError:
             number = 0
-        if not 0 < number < 2**63:
+        if number >= 2**63:
+            raise argparse.ArgumentTypeError(f"{text!r} is too large")
+        if not number > 0:
             raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
         return number
 

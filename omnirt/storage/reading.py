@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from omnirt.storage.paths import database_path
 from omnirt.storage.patience import Patience
 
 logger = logging.getLogger(__name__)
+
+VERIFY = "`omnirt storage verify` tells more."
+"""What is advised when the storage can't be used, by all but itself."""
 
 _CHECK_EVERY = 10_000
 """Steps of SQLite's machine, some 100 µs, between two looks at the clock."""
@@ -43,7 +47,7 @@ def reading(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection |
 
 
 @contextlib.contextmanager
-def changing(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection]:
+def changing(data_dir: Path, patience: Patience, advice: str = VERIFY) -> Iterator[sqlite3.Connection]:
     """A connection that may write, in transactions of its user's; it overwrites what it deletes.
 
     Raises:
@@ -52,7 +56,7 @@ def changing(data_dir: Path, patience: Patience) -> Iterator[sqlite3.Connection]
     path = database_path(data_dir)
     if not path.exists():
         raise OmnirtError("not_found", "Nothing is stored yet.")
-    with told(data_dir, patience), contextlib.closing(_connect(path, "rw")) as connection:
+    with told(data_dir, patience, advice), contextlib.closing(_connect(path, "rw")) as connection:
         if not check_version(connection):
             Database(path).close()
         _bound(connection, patience)
@@ -76,7 +80,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(data_dir: Path, patience: Patience) -> Iterator[None]:
+def told(data_dir: Path, patience: Patience, advice: str = VERIFY) -> Iterator[None]:
     """Failures of the disk and of the database become words.
 
     Raises:
@@ -90,7 +94,9 @@ def told(data_dir: Path, patience: Patience) -> Iterator[None]:
             message = f"The storage in {data_dir} can't be used now: {NO_FILES}."
             raise OmnirtError("storage_failed", message, retryable=True) from None
         reason = (error.strerror or "unknown error") if isinstance(error, OSError) else str(error)
-        message = f"The storage in {data_dir} can't be used: {reason}. `omnirt storage verify` tells more."
+        if data_dir.is_dir() and not os.access(data_dir, os.W_OK):
+            advice = "The folder can't be written, and has to be for this: copy it to where it can."
+        message = f"The storage in {data_dir} can't be used: {reason}. {advice}".rstrip()
         raise OmnirtError("storage_failed", message) from None
 
 
@@ -107,11 +113,23 @@ def _mend(data_dir: Path, connection: sqlite3.Connection) -> None:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    frozen = "&immutable=1" if mode == "ro" and _frozen(path) else ""
+    uri = f"{path.absolute().as_uri()}?mode={mode}{frozen}"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     # A lone surrogate can stand in a string of JSON, and nowhere else.
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
+
+
+def _frozen(path: Path) -> bool:
+    """Whether the database can't change here, where SQLite can't make the files beside it that it reads by.
+
+    With those of a daemon that may write it reads as ever; a log alone holds what is not in the database yet.
+    """
+    log, shared = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
+    if os.access(path.parent, os.W_OK):
+        return False
+    return not (log.exists() and (shared.exists() or log.stat().st_size))
 
 
 def _bound(connection: sqlite3.Connection, patience: Patience) -> None:

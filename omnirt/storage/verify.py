@@ -54,12 +54,12 @@ def verify(
         yield Finding(kind="database", message="There are recordings, but no database.", repaired=repair)
         if not repair:
             return
-        with told(data_dir, Patience()):
+        with told(data_dir, Patience(), advice=""):
             Database(database_path(data_dir)).close()
     if (problem := _unreadable(database_path(data_dir))) is not None:
         yield _damaged(problem)
         return
-    with changing(data_dir, Patience()) as connection:
+    with changing(data_dir, Patience(), advice="") as connection:
         broken = list(_database(connection))
         yield from broken
         if broken:

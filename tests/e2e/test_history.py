@@ -228,7 +228,10 @@ async def test_the_commands_work_beside_a_daemon(tmp_path: Path) -> None:
     dry = await told("history", "prune", "--max-bytes", "1", "--dry-run", "--data-dir", data)
     assert (dry["sessions"], dry["deletedFiles"]) == (["s1"], 0)
     gone = await told("history", "delete", "s1", "--data-dir", data)
-    assert gone == {"deleted": [{"sessionId": "s1", "deletedRows": 6, "deletedFiles": 1}]}
+    assert gone == {
+        "deleted": [{"sessionId": "s1", "deletedRows": 6, "deletedFiles": 1}],
+        "failed": [],
+    }
     code, _, err = await omnirt("history", "show", "s1", "--data-dir", data)
     assert (code, "No session" in err) == (1, True)
 
@@ -240,10 +243,41 @@ async def test_several_are_deleted_and_told_even_when_one_can_not_be(tmp_path: P
     gone = await told("history", "delete", "s1", "s2", *data)
     assert [row["sessionId"] for row in gone["deleted"]] == ["s1", "s2"]
     assert [row["deletedFiles"] for row in gone["deleted"]] == [1, 1]
-    code, out, err = await omnirt("history", "delete", "s3", "nobody", "--json", *data)
-    assert (code, "No session" in err) == (1, True)
+    code, out, err = await omnirt("history", "delete", "nobody", "s3", "s1", "--json", *data)
+    assert (code, err.count("No session")) == (1, 2)
     assert [row["sessionId"] for row in json.loads(out)["deleted"]] == ["s3"]
+    [failed, _] = json.loads(out)["failed"]
+    assert (failed["sessionId"], failed["kind"]) == ("nobody", "not_found")
+    assert failed["message"] in err
     assert ids(await told("history", "list", *data)) == []
+
+
+async def test_what_goes_wrong_is_json_too_where_that_is_asked_for(tmp_path: Path) -> None:
+    await store(tmp_path, "s1", "Hello", "Hi")
+    data = ("--data-dir", str(tmp_path), "--json")
+    for args in (("show", "nobody"), ("export", "nobody", str(tmp_path / "out.wav"))):
+        code, out, err = await omnirt("history", *args, *data)
+        error = json.loads(out)["error"]
+        assert (code, error["kind"]) == (1, "not_found")
+        assert error["message"] in err
+
+
+@pytest.mark.parametrize("args", [("history", "list"), ("history", "delete", "s1"), ("storage", "verify")])
+async def test_a_named_folder_that_is_none_is_told(args: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for name, words, kind in (("none", "no folder", "not_found"), ("file", "is no folder", "storage_failed")):
+        code, out, err = await omnirt(*args, "--json", "--data-dir", str(tmp_path / name))
+        assert (code, words in err, str(tmp_path / name) in err) == (1, True, True)
+        assert json.loads(out)["error"]["kind"] == kind
+
+
+async def test_where_nothing_is_stored_yet_verify_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
+    monkeypatch.delenv("OMNIRT_DATA_DIR", raising=False)
+    code, out, err = await omnirt("storage", "verify")
+    assert (code, "nothing is stored yet" in out, err) == (0, True, "")
 
 
 @pytest.mark.parametrize(
@@ -253,6 +287,7 @@ async def test_several_are_deleted_and_told_even_when_one_can_not_be(tmp_path: P
         ["history", "lst"],
         ["history", "show"],
         ["history", "list", "--limit", "0"],
+        ["history", "list", "--limit", "99999999999999999999"],
         ["history", "prune", "--days", "-1"],
         ["history", "prune", "--days", "nan"],
         ["storage"],

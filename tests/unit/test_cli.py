@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,12 @@ def test_the_log_file_is_for_its_owner(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert run("serve", "--log-file", str(log)).returncode == 0
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("args", ["--version", "--help", "schema errors", "nonsense", "serve"])
+def test_closed_streams_are_no_fault(args: str, closed: str) -> None:
+    command = f"exec {shlex.join(OMNIRT)} {args} {closed}"
+    done = subprocess.run(["/bin/sh", "-c", command], timeout=30, check=False, capture_output=True)
+    assert done.returncode == (2 if args == "nonsense" else 0)
+    assert b"Traceback" not in done.stderr
