@@ -14,14 +14,14 @@ from msgspec import UNSET
 
 from omnirt.client import Client, DaemonGone, Session
 from omnirt.demo.provider import choose
-from omnirt.devices.portaudio import Side, listed
+from omnirt.devices.portaudio import Device, Side, listed
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartParams, SessionStopResult
 from omnirt.protocol.types import Devices, ProviderName
 from omnirt.talk.conversation import Talk
 from omnirt.talk.keyboard import Keyboard
 from omnirt.talk.view import View, make_view
-from omnirt.terminal import Help, examples, write_rows
+from omnirt.terminal import Help, examples, fail, write_json, write_rows
 
 AGENT: dict[str, object] = {
     "name": "companion",
@@ -38,17 +38,16 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     if options.list_devices:
         try:
-            return _list_devices()
+            return _list_devices(as_json=options.json)
         except OmnirtError as error:
-            sys.stderr.write(f"omnirt talk: {error}\n")
-            return 1
+            return fail("omnirt talk", error.kind, error.message, as_json=options.json)
     view = make_view(as_json=options.json)
     try:
         return asyncio.run(_talk(options, view))
     except (OmnirtError, DaemonGone) as error:
         view.close()
-        sys.stderr.write(f"omnirt talk: {error}\n")
-        return 1
+        kind = error.kind if isinstance(error, OmnirtError) else "internal"
+        return fail("omnirt talk", kind, str(error), as_json=options.json)
     except KeyboardInterrupt:
         return 130
     finally:
@@ -85,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--push-to-talk", action="store_true", help="Space opens the microphone, and sends")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where it is kept")
     parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
-    parser.add_argument("--json", action="store_true", help="print the notifications as JSON lines")
+    parser.add_argument("--json", action="store_true", help="notifications, or devices, as JSON lines")
     return parser
 
 
@@ -161,7 +160,13 @@ def _device(given: str | None) -> str | int:
     return "default" if given is None else int(given) if given.isdecimal() else given
 
 
-def _list_devices() -> int:
+def _list_devices(*, as_json: bool) -> int:
+    devices = listed()
+    if not devices:
+        sys.stderr.write("There is no audio device on this machine that PortAudio knows of.\n")
+    if as_json:
+        write_json({"devices": [_facts(device) for device in devices]})
+        return 0
     rows = [
         (
             str(device.index),
@@ -169,10 +174,22 @@ def _list_devices() -> int:
             *("default" if side in device.default else "yes" if device.has(side) else "" for side in _SIDES),
             f"{device.rate} Hz",
         )
-        for device in listed()
+        for device in devices
     ]
-    write_rows(("number", "name", "input", "output", "rate"), rows)
+    if rows:
+        write_rows(("number", "name", "input", "output", "rate"), rows)
     return 0
+
+
+def _facts(device: Device) -> dict[str, object]:
+    return {
+        "number": device.index,
+        "name": device.name,
+        "input": device.has("input"),
+        "output": device.has("output"),
+        "default": [side for side in _SIDES if side in device.default],
+        "rate": device.rate,
+    }
 
 
 def _agent(given: str | None, folder: Path | None) -> tuple[str | dict[str, object], Path | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 
 from omnirt.client import Client, Session
 from omnirt.client.streams import EventStream
@@ -17,6 +16,12 @@ from omnirt.talk.view import View
 
 MAX_QUESTIONS = 16
 """Approvals that wait for the person."""
+ANSWERS = {
+    "y": ToolApproveResult(decision="approve"),
+    "a": ToolApproveResult(decision="approve", always=True),
+    "n": ToolApproveResult(decision="reject", message="The user said no."),
+}
+NOBODY = ToolApproveResult(decision="reject", message="Nobody is there who could allow it.")
 
 
 class Talk:
@@ -40,6 +45,8 @@ class Talk:
         self._typed = ""
         self._open = False
         self._questions: deque[tuple[ToolApproveParams, asyncio.Future[ToolApproveResult]]] = deque()
+        self._nobody = False
+        """Whether the input has ended, so that nobody can answer a question."""
         self._quit = asyncio.Event()
         self._reason: str | None = None
         client.approve(self._approve)
@@ -90,6 +97,9 @@ class Talk:
     async def _approve(self, question: ToolApproveParams) -> ToolApproveResult:
         if len(self._questions) >= MAX_QUESTIONS:
             return ToolApproveResult(decision="reject", message="The user has too many questions to answer.")
+        if self._nobody:
+            self._tell(question, "no, for the input has ended")
+            return NOBODY
         answer: asyncio.Future[ToolApproveResult] = asyncio.get_running_loop().create_future()
         self._questions.append((question, answer))
         if len(self._questions) == 1:
@@ -102,10 +112,11 @@ class Talk:
 
     def _ask(self) -> None:
         if self._questions:
-            question = self._questions[0][0]
-            told = shown(question.arguments)
-            self._view.say("tool", "approval", f"{question.tool_name}({told}): allow? y(es) n(o) a(lways)")
+            self._tell(self._questions[0][0], "allow? y(es) n(o) a(lways)")
         self._draw()
+
+    def _tell(self, question: ToolApproveParams, then: str) -> None:
+        self._view.say("tool", "approval", f"{question.tool_name}({shown(question.arguments)}): {then}")
 
     # -- what the person types ---------------------------------------------------------------------------
 
@@ -119,6 +130,11 @@ class Talk:
                 await self._key(session, key)
             self._draw()
         if not keyboard.is_terminal:
+            self._nobody = True
+            for question, answer in self._questions:
+                if not answer.done():
+                    self._tell(question, "no, for the input has ended")
+                    answer.set_result(NOBODY)
             await session.wait()
 
     async def _key(self, session: Session, key: str) -> None:
@@ -134,8 +150,8 @@ class Talk:
 
     async def _line(self, session: Session, text: str) -> None:
         """A line was typed; an empty one interrupts, and so does a new text."""
-        if self._questions:
-            self._decide(text[:1])
+        if self._questions and text.lower() in (*ANSWERS, "yes", "no", "always"):
+            self._decide(text[0])
         elif text:
             if self._follower.answering:
                 await session.interrupt()
@@ -159,15 +175,10 @@ class Talk:
             self._view.say("host", "sent", "sent")
 
     def _decide(self, key: str) -> None:
-        answers: dict[str, Callable[[], ToolApproveResult]] = {
-            "y": lambda: ToolApproveResult(decision="approve"),
-            "a": lambda: ToolApproveResult(decision="approve", always=True),
-            "n": lambda: ToolApproveResult(decision="reject", message="The user said no."),
-        }
-        make = answers.get(key.lower())
+        decision = ANSWERS.get(key.lower())
         answer = self._questions[0][1]
-        if make is not None and not answer.done():
-            answer.set_result(make())
+        if decision is not None and not answer.done():
+            answer.set_result(decision)
 
     def _draw(self) -> None:
         self._view.status(self._follower.state, self._follower.saying, self._typed)

@@ -49,10 +49,12 @@ class Keyboard:
         try:
             while data := os.read(0, 4096):
                 text += decoder.decode(data)
-                pieces = list(text) if self.is_terminal else text.splitlines(keepends=True)
-                whole = self.is_terminal or text.endswith("\n") or not pieces
-                text = "" if whole else pieces.pop()
-                self._put(*pieces)
+                if self.is_terminal:
+                    self._put(*text)
+                    text = ""
+                else:
+                    *lines, text = text.split("\n")
+                    self._put(*(f"{line}\n" for line in lines))
         except OSError:
             pass  # a terminal that is gone has come to its end
         self._put(*([text] if text else []), END)

@@ -30,6 +30,13 @@ instructions = "Be brief."
 run = "python:tests.support.python_tools:weather"
 needs_approval = true
 """
+SKY: dict[str, Any] = {
+    "rules": [
+        {"on": "text", "match": "sky", "do": [{"call": {"tool": "weather", "arguments": {"city": "Rome"}}}]},
+        {"on": "tool_output", "do": [{"text": "I see: {tool_output}"}]},
+        {"on": "text", "do": [{"text": "You said: {text}"}]},
+    ]
+}
 
 
 def talk(folder: Path, *flags: str, typed: str = "", env: dict[str, str] | None = None) -> Any:
@@ -70,6 +77,38 @@ def test_without_sound_the_talk_is_in_text_unless_a_device_was_named(tmp_path: P
     done = talk(tmp_path, "--provider", "simulator", "--input", "kazoo", env=nowhere)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("omnirt talk: ")
+
+
+def test_at_the_end_of_a_pipe_nobody_allows_a_tool(tmp_path: Path) -> None:
+    (tmp_path / "cashier.toml").write_text(APPROVED)
+    flags = [str(tmp_path / "cashier.toml"), "--text", *config(tmp_path, SKY)]
+    done = talk(tmp_path, *flags, typed="sky\n")
+    assert done.returncode == 0, done.stderr
+    assert "weather(city: Rome): no, for the input has ended" in done.stdout
+    assert "did not run: Nobody is there who could allow it." in done.stdout
+
+
+def test_a_program_answers_a_question_with_a_line_which_only_a_line_feed_ends(tmp_path: Path) -> None:
+    (tmp_path / "cashier.toml").write_text(APPROVED)
+    flags = [str(tmp_path / "cashier.toml"), "--text", *config(tmp_path, SKY)]
+    command = [sys.executable, "-m", "omnirt", "talk", "--data-dir", str(tmp_path / "data"), *flags]
+    env = {**os.environ, **NO_KEYS, "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=env
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("sky\n")
+        process.stdin.flush()
+        assert any("allow?" in line for line in process.stdout)
+        process.stdin.write("yes\n")
+        process.stdin.flush()
+        assert any("I see: " in line for line in process.stdout)
+        process.stdin.write("one\u2028two\fthree\x85four\r\n")
+        process.stdin.close()
+        shown = process.stdout.read()
+    assert "did not run" not in shown
+    assert "You said: one two three four" in shown
 
 
 def test_an_agent_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
@@ -153,18 +192,7 @@ def config(folder: Path, script: dict[str, Any]) -> tuple[str, ...]:
 
 def test_in_a_terminal_keys_write_interrupt_approve_and_end(tmp_path: Path) -> None:
     (tmp_path / "cashier.toml").write_text(APPROVED)
-    script = {
-        "rules": [
-            {
-                "on": "text",
-                "match": "sky",
-                "do": [{"call": {"tool": "weather", "arguments": {"city": "Rome"}}}],
-            },
-            {"on": "tool_output", "do": [{"text": "I see: {tool_output}"}]},
-            {"on": "text", "do": [{"text": "You said: {text}"}]},
-        ]
-    }
-    with screen(tmp_path, str(tmp_path / "cashier.toml"), "--text", *config(tmp_path, script)) as it:
+    with screen(tmp_path, str(tmp_path / "cashier.toml"), "--text", *config(tmp_path, SKY)) as it:
         it.until("cashier on simulator")
         it.type("Helllo\x7f\x7fo\r")
         it.until("You said: Hello")
@@ -193,12 +221,18 @@ def test_by_voice_in_a_terminal(tmp_path: Path) -> None:
             assert it.end() == 0
 
 
-@pytest.mark.parametrize("flags", [("--list-devices",)])
-def test_devices_are_listed(tmp_path: Path, flags: tuple[str, ...]) -> None:
+def test_devices_are_listed(tmp_path: Path) -> None:
     with pulse(tmp_path) as sound:
-        done = talk(tmp_path, *flags, env=sound.env)
+        done = talk(tmp_path, "--list-devices", env=sound.env)
+        as_json = talk(tmp_path, "--list-devices", "--json", env=sound.env)
     assert done.returncode == 0
     assert "pulse" in done.stdout
+    found = {device["name"]: device for device in json.loads(as_json.stdout)["devices"]}
+    assert found["pulse"]["input"] is found["pulse"]["output"] is True
+    nowhere = {"PULSE_SERVER": "unix:/dev/null", "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    none = talk(tmp_path, "--list-devices", "--json", env={**sound.env, **nowhere})
+    if not json.loads(none.stdout)["devices"]:  # a machine may have others
+        assert "no audio device" in none.stderr
 
 
 def test_with_no_key_this_machine_answers(tmp_path: Path) -> None:
