@@ -1,15 +1,17 @@
-"""What a host would have been told of a stored run: its notifications, made of items and recordings."""
+"""What the host of a stored run was told: as it was kept, or else made of items and recordings."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET, structs
 
 from omnirt.errors import OmnirtError
+from omnirt.history.told_again import CHUNK_MS, ToldAgain
 from omnirt.protocol.events import (
     RealtimeAudio,
     RealtimeAudioEnd,
@@ -21,8 +23,6 @@ from omnirt.protocol.events import (
     RealtimeResponseStart,
     RealtimeState,
     RealtimeTextDone,
-    RealtimeToolEnd,
-    RealtimeToolStart,
     RealtimeTranscriptDone,
     RealtimeUsage,
 )
@@ -30,8 +30,6 @@ from omnirt.protocol.stored_methods import StoredAudio, StoredItem
 from omnirt.protocol.types import Event, Item
 from omnirt.storage.runs import StoredRun
 from omnirt.storage.sound import Recording
-
-CHUNK_MS = 100
 
 
 class Retelling:
@@ -42,11 +40,19 @@ class Retelling:
         run: What is known of it.
         items: Of this run, in order.
         files: The same.
+        told: What was kept of what its host was told; empty for a run of an early version, of which items and
+            recordings are all that is known.
     """
 
     def __init__(
-        self, session_id: str, run: StoredRun, items: Sequence[StoredItem], files: Iterable[StoredAudio]
+        self,
+        session_id: str,
+        run: StoredRun,
+        items: Sequence[StoredItem],
+        files: Sequence[StoredAudio],
+        told: Sequence[Event] = (),
     ) -> None:
+        self._told = ToldAgain(told, items, files) if told else None
         self._run = run
         self._items = items
         self._head: dict[str, Any] = {"session_id": session_id, "run_id": run.run_id}
@@ -54,31 +60,37 @@ class Retelling:
         for file in files:
             if file.side == "assistant" and isinstance(file.item_id, str):
                 self._files.setdefault(file.item_id, []).append(file)
-        self._calls = {i.tool_call_id: i for i in items if i.type == "functionCall"}
-        self._outputs = {i.tool_call_id: i for i in items if i.type == "functionCallOutput"}
 
     def events(self) -> Iterator[Event]:
         """All notifications, numbered, in the order of their time; `realtime.closed` is the last."""
+        told = list(self._told.events()) if self._told is not None else self._made_up()
+        end_ms = max([self._run.duration_ms, *(event.at_ms for event in told[-1:])])
+        if not any(isinstance(event, RealtimeState) and event.state == "closing" for event in told):
+            told.append(self._event(RealtimeState, end_ms, state="closing"))
+        told.append(self._event(RealtimeClosed, end_ms, reason=self._run.reason))
+        for seq, event in enumerate(told, 1):
+            yield structs.replace(event, seq=seq)
+
+    def _made_up(self) -> list[Event]:
+        """What can be told of items and recordings alone."""
         told = [
             self._event(RealtimeState, 0, state="connected"),
             self._event(RealtimeState, 0, state="listening"),
         ]
         responses = count(1)
-        for item in self._items:
+        for item, after in zip_longest(self._items, self._items[1:]):
+            until_ms = sys.maxsize if after is None else after.at_ms
             if item.type == "message" and item.role == "assistant":
-                told += self._answer(item, f"response-{next(responses)}")
+                told += self._answer(item, f"response-{next(responses)}", max(item.at_ms, until_ms))
             elif item.type == "message":
                 told += self._said(item)
-            else:
-                told += self._used(item)
+            else:  # how a tool fared is not known
+                told.append(self._event(RealtimeItemAdded, item.at_ms, item=_plain(item)))
         told.sort(key=lambda event: event.at_ms)  # of equal times the earlier one stays so
-        end_ms = max(self._run.duration_ms, told[-1].at_ms)
         if self._run.usage is not None:
+            end_ms = max(self._run.duration_ms, told[-1].at_ms)
             told.append(self._event(RealtimeUsage, end_ms, **structs.asdict(self._run.usage)))
-        told.append(self._event(RealtimeState, end_ms, state="closing"))
-        told.append(self._event(RealtimeClosed, end_ms, reason=self._run.reason))
-        for seq, event in enumerate(_without_repeats(told), 1):
-            yield structs.replace(event, seq=seq)
+        return list(_without_repeats(told))
 
     def _event(self, kind: type[Event], at_ms: int, **members: Any) -> Event:
         return kind(at_ms=at_ms, **self._head, **members)
@@ -96,32 +108,15 @@ class Retelling:
                 }
                 yield self._event(RealtimeTranscriptDone, item.at_ms, **words)
 
-    def _used(self, item: StoredItem) -> Iterator[Event]:
-        """A call of a tool, or its output; a call that never had one was not carried out."""
-        yield self._event(RealtimeItemAdded, item.at_ms, item=_plain(item))
-        asked, output = self._calls.get(item.tool_call_id), self._outputs.get(item.tool_call_id)
-        if asked is None or output is None:
-            return
-        call: Mapping[str, Any] = {
-            "tool_call_id": asked.tool_call_id,
-            "tool_name": asked.tool_name,
-            "arguments": asked.arguments,
-        }
-        if item is asked:
-            yield self._event(RealtimeToolStart, item.at_ms, agent=self._run.agent, **call)
-        else:
-            lasted = {"status": "completed", "duration_ms": max(0, item.at_ms - asked.at_ms)}
-            yield self._event(RealtimeToolEnd, item.at_ms, output=item.output, **lasted, **call)
-
-    def _answer(self, item: StoredItem, response_id: str) -> Iterator[Event]:
-        """What the agent said or wrote: as fast as it was spoken, and up to where it was cut off."""
+    def _answer(self, item: StoredItem, response_id: str, until_ms: int) -> Iterator[Event]:
+        """What the agent said or wrote: as fast as it was spoken, and over before the next item began."""
         at_ms = item.at_ms
         yield self._event(RealtimeResponseStart, at_ms, response_id=response_id)
         yield self._event(RealtimeItemAdded, at_ms, item=_beginning(item))
         files = self._files.get(item.item_id, [])
         for file in files:
-            yield from self._spoken(item, file, response_id)
-            at_ms = max(at_ms, file.at_ms + _heard_ms(item, file))
+            yield from self._spoken(item, file, response_id, until_ms)
+            at_ms = min(until_ms, max(at_ms, file.at_ms + _heard_ms(item, file)))
         for index, part in enumerate(item.content if isinstance(item.content, list) else []):
             words = {"item_id": item.item_id, "content_index": index, "role": "assistant"}
             if part.type == "text" and isinstance(part.text, str):
@@ -131,21 +126,21 @@ class Retelling:
                 heard = {} if item.heard_text is UNSET else {"heard_text": item.heard_text}
                 yield self._event(RealtimeTranscriptDone, at_ms, text=text, **heard, **words)
         yield self._event(RealtimeItemUpdated, at_ms, item=_plain(item))
-        cut = item.interrupted is True
-        yield self._event(
-            RealtimeResponseEnd, at_ms, response_id=response_id, status="cancelled" if cut else "completed"
-        )
+        status = "completed" if item.status == "completed" else "cancelled"
+        yield self._event(RealtimeResponseEnd, at_ms, response_id=response_id, status=status)
         yield self._event(RealtimeState, at_ms, state="listening")
 
-    def _spoken(self, item: StoredItem, file: StoredAudio, response_id: str) -> Iterator[Event]:
+    def _spoken(
+        self, item: StoredItem, file: StoredAudio, response_id: str, until_ms: int
+    ) -> Iterator[Event]:
         part = {"item_id": item.item_id, "content_index": file.content_index}
-        end_ms = file.at_ms + _heard_ms(item, file)
+        end_ms = min(file.at_ms + _heard_ms(item, file), until_ms)
         try:
             recording = Recording(Path(file.path))
         except (OSError, OmnirtError):  # removed by hand: the words are there all the same
             return
         with recording:
-            yield self._event(RealtimeState, file.at_ms, state="speaking")
+            yield self._event(RealtimeState, min(file.at_ms, end_ms), state="speaking")
             step = recording.bytes_of(CHUNK_MS)
             for offset in range(0, recording.size, step):
                 data = recording.read(offset, step)
@@ -160,7 +155,7 @@ class Retelling:
                 yield self._event(RealtimeAudio, min(file.at_ms + offset_ms, end_ms), **part, **chunk)
             if item.interrupted is True:
                 cut = {
-                    "was_playing": True,
+                    "was_playing": _heard_ms(item, file) > 0,
                     "heard_ms": _heard_ms(item, file),
                     "generated_ms": recording.total_ms,
                 }

@@ -21,7 +21,7 @@ from omnirt.protocol.stored_methods import (
 from omnirt.protocol.types import AudioSpec, Features
 from omnirt.storage.history import get_session
 from omnirt.storage.patience import Patience
-from omnirt.storage.runs import StoredRun, runs_of
+from omnirt.storage.runs import StoredRun, runs_of, told_of
 from omnirt.tapes.audio import AudioMode, Shelf
 from omnirt.tapes.patterns import REST, Json
 from omnirt.tapes.writing import header_line, line_of, message_line
@@ -66,10 +66,10 @@ def tape_of(data_dir: Path, session_id: str, run_id: str | None, audio: AudioMod
         }
         yield message_line("daemon", begin_ms, reply, keep)
         of_run = [item for item in items if item.run_id == run.run_id]
+        recorded = [file for file in files if file.run_id == run.run_id]
+        told = told_of(data_dir, run.run_id, patience)
         at_ms = 0
-        for event in Retelling(
-            session_id, run, of_run, (f for f in files if f.run_id == run.run_id)
-        ).events():
+        for event in Retelling(session_id, run, of_run, recorded, told).events():
             at_ms = event.at_ms
             message = {"jsonrpc": "2.0", "method": event.METHOD, "params": to_builtins(event)}
             yield message_line("daemon", begin_ms + at_ms, cast("Json", message), keep)

@@ -220,7 +220,7 @@ class Engine:
     def on_tool_told(self, tool_call_id: str, respond: bool) -> None:
         """It went upstream: the last one of a response asks for the next."""
         now = time.monotonic()
-        self.talk.turns.tool_answered(tool_call_id, now, respond=respond)
+        self.talk.tool_turns.output_sent(self.talk, tool_call_id, now, respond=respond)
         self.talk.pump(now)
         self.carry_out()
         self.changed.notify()
@@ -268,6 +268,7 @@ class Engine:
                 self._recorder.agent(event.to_agent)
             case _:
                 pass
+        self._recorder.told(event)
 
     def _send_up(self, event: dict[str, Any]) -> None:
         try:

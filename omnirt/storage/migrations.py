@@ -97,4 +97,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TRIGGER item_gone AFTER DELETE ON items BEGIN DELETE FROM words WHERE rowid = old.id; END",
         "INSERT INTO words (rowid, text) SELECT id, text FROM item_words WHERE text <> ''",
     ),
+    (
+        # What the host was told, in order, without words and sound.
+        """CREATE TABLE told (
+            run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            method TEXT NOT NULL,
+            json TEXT NOT NULL,
+            PRIMARY KEY (run_id, position)) WITHOUT ROWID""",
+    ),
 )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from omnirt.errors import OmnirtError
-from omnirt.protocol.types import Item, Usage
-from omnirt.storage import rows
+from omnirt.protocol.types import Event, Item, Usage
+from omnirt.storage import rows, telling
 from omnirt.storage.database import Row
 from omnirt.storage.disk import Disk
 from omnirt.storage.parts import Part, Run
@@ -39,6 +39,7 @@ class RunRecorder:
         self._on_problem = on_problem
         self._parts: dict[tuple[Side, str, int], Part] = {}
         self._positions: dict[str, int] = {}
+        self._told = 0
         self._dropping: set[Part] = set()
         self._stretch: Part | None = None
         self._stretches = 0
@@ -113,6 +114,13 @@ class RunRecorder:
     def remove_item(self, item_id: str) -> None:
         """Forget an item; its audio stays."""
         self._put(rows.item_delete_row(self._run.info, item_id))
+
+    def told(self, event: Event) -> None:
+        """Store that the host is told this; its words and sound are left to `item` and `audio`."""
+        kept = telling.bare(event)
+        if kept is not None:
+            self._told += 1
+            self._put(rows.told_row(self._run.info, kept, self._told))
 
     def agent(self, name: str) -> None:
         """Store who answers from here on."""

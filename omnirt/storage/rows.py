@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from omnirt.protocol.types import Item, Usage
+from omnirt.protocol.types import Event, Item, Usage
 from omnirt.storage.database import Row, Value
 from omnirt.storage.records import Heard, RunInfo, Side
 
@@ -35,6 +35,7 @@ _ITEM_DELETE = "DELETE FROM items WHERE run_id = ? AND item_id = ?"
 _USAGE = """INSERT INTO usage (run_id, input_tokens, output_tokens, total_tokens, json) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (run_id) DO UPDATE SET input_tokens = excluded.input_tokens,
     output_tokens = excluded.output_tokens, total_tokens = excluded.total_tokens, json = excluded.json"""
+_TOLD = "INSERT INTO told (run_id, position, method, json) VALUES (?, ?, ?, ?)"
 _AUDIO = """INSERT INTO audio (run_id, item_id, content_index, side, path, at_ms, duration_ms, dropped_ms,
     heard_ms, played_at_ms, interrupted, final) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run_id, side, item_id, content_index) DO UPDATE SET duration_ms = excluded.duration_ms,
@@ -87,6 +88,11 @@ def item_delete_row(info: RunInfo, item_id: str) -> Row:
     return _row(_ITEM_DELETE, info.run_id, item_id)
 
 
+def told_row(info: RunInfo, event: Event, position: int) -> Row:
+    """Something that the host was told."""
+    return _row(_TOLD, info.run_id, position, event.METHOD, _json(event))
+
+
 def usage_row(info: RunInfo, usage: Usage) -> Row:
     """The totals of a run so far."""
     totals = (usage.input_tokens, usage.output_tokens, usage.total_tokens)
@@ -124,7 +130,7 @@ def _row(sql: str, *values: Value) -> Row:
     )
 
 
-def _json(value: Item | Usage) -> str:
+def _json(value: Item | Usage | Event) -> str:
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:  # a lone surrogate again; the standard library escapes it

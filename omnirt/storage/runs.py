@@ -8,7 +8,8 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from omnirt.protocol.types import AudioFormat, CloseReason, ProviderName, Usage
+from omnirt.protocol.types import AudioFormat, CloseReason, Event, ProviderName, Usage
+from omnirt.storage import telling
 from omnirt.storage.history import find_session
 from omnirt.storage.patience import Patience
 from omnirt.storage.reading import reading
@@ -16,6 +17,8 @@ from omnirt.storage.reading import reading
 _RUNS = """SELECT runs.run_id, agent, provider, model, input_format, input_rate, output_format, output_rate,
     started_at, reason, duration_ms, usage.json FROM runs LEFT JOIN usage USING (run_id)
     WHERE session_id = ? ORDER BY started_at, runs.rowid"""
+
+_TOLD = "SELECT method, json FROM told WHERE run_id = ? ORDER BY position"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,18 @@ def runs_of(data_dir: Path, session_id: str, patience: Patience) -> list[StoredR
         find_session(connection, session_id)
         rows = connection.execute(_RUNS, (session_id,)).fetchall() if connection is not None else []
     return [_run(*row) for row in rows]
+
+
+def told_of(data_dir: Path, run_id: str, patience: Patience) -> list[Event]:
+    """What the host was told in a run, in order, without words and sound (`telling`).
+
+    Empty for a run of an early version.
+
+    Raises:
+        OmnirtError: `storage_failed`, `timed_out`.
+    """
+    with reading(data_dir, patience) as connection:
+        return telling.read(connection.execute(_TOLD, (run_id,))) if connection is not None else []
 
 
 def _run(

@@ -94,9 +94,9 @@ def test_a_host_is_told_the_whole_talk_by_all_the_rules(stored: Path) -> None:
     assert [m["id"] for m in messages if "id" in m] == ["a0", "b0", "a1", "b1"], "no input before its start"
     assert [c["reason"] for c in of(messages, "closed")] == ["hostGone", "stopped"]
     assert [t["text"] for t in of(messages, "textDone")] == ["Sunny."]
-    [started], [ended] = of(messages, "toolStart"), of(messages, "toolEnd")
-    assert (started["toolName"], started["arguments"]) == ("get_weather", {"city": "Oslo"})
-    assert (ended["output"], ended["durationMs"]) == ("sunny", 200)
+    assert of(messages, "toolStart") == [], (
+        "of a run of which only items are stored nobody knows how tools fared"
+    )
     assert [i["item"]["itemId"] for i in of(messages, "itemAdded")] == [
         "i1",
         "i2",
