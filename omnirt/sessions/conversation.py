@@ -20,6 +20,7 @@ from omnirt.sessions.outputs import Outputs, Run
 from omnirt.sessions.playback import Part, Playback
 from omnirt.sessions.rates import Outgoing
 from omnirt.sessions.responses import MAX_RUNNING, OWN_ID, Response, ResponseLedger, SeriesKind
+from omnirt.sessions.tool_turns import ToolTurns
 from omnirt.sessions.turns import Turns
 from omnirt.sessions.usage import added
 
@@ -31,6 +32,7 @@ class Conversation(Outputs):
         super().__init__(run)
         self.agent = agent
         self.turns = Turns()
+        self.tool_turns = ToolTurns()
         self.playback = playback
         self.heard = heard.HeardWords()
         self.items = ItemLedger()

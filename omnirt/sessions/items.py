@@ -18,6 +18,10 @@ from omnirt.protocol.types import ContentPart, Item, Role
 from omnirt.sessions.reading import is_shallow
 from omnirt.sessions.resume import Seeds
 
+MAX_ARGUMENTS_CHARS = 2**20
+"""Arguments of a call that are longer are not read: the call fails."""
+SHOWN_CHARS = 1000
+"""How much of them is told then."""
 MAX_ITEMS = 4096
 """Older items are forgotten here (they are stored): memory stays bounded in a talk of hours."""
 
@@ -158,6 +162,8 @@ def parse_arguments(arguments: object) -> Any:
     """A tool's arguments as a JSON object when they parse to one, else the string as it came."""
     if not isinstance(arguments, str):
         return arguments if isinstance(arguments, dict) and is_shallow(arguments) else {}
+    if len(arguments) > MAX_ARGUMENTS_CHARS:
+        return f"{arguments[:SHOWN_CHARS]} … (cut here: the arguments were too long)"
     try:
         parsed = json.loads(
             arguments, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_written

@@ -56,6 +56,7 @@ def _speech_started(talk: Conversation, raw: Raw, now: float) -> None:
     if not talk.turns.user_speaking:
         talk.emit(ev.RealtimeInputSpeechStart, now, **speech(raw, "audio_start_ms"))
     talk.turns.speech_started()
+    talk.tool_turns.restart()
     barge_in(talk, now)
 
 
@@ -71,6 +72,7 @@ def _committed(talk: Conversation, raw: Raw, now: float) -> None:
         talk.emit(ev.RealtimeInputSpeechEnd, now, **speech(raw, ""))
     if talk.speech_ended_at is None:
         talk.speech_ended_at = now
+    talk.tool_turns.restart()
     talk.turns.committed(text_id(raw, "item_id"), now)
     talk.pump(now)
 

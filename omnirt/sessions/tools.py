@@ -19,7 +19,7 @@ from omnirt.protocol.types import ErrorInfo
 from omnirt.sessions.approvals import GRACE_S, Approvals, HostCaller, Verdict
 from omnirt.sessions.conversation import Conversation
 from omnirt.sessions.faults import called_off
-from omnirt.sessions.items import parse_arguments
+from omnirt.sessions.items import MAX_ARGUMENTS_CHARS, parse_arguments
 from omnirt.sessions.reading import is_writable_json, writable
 from omnirt.sessions.tool_outputs import bounded
 from omnirt.specs.tools import ToolFailedError, ToolRequest, check_arguments
@@ -118,6 +118,10 @@ class ToolRunner:
         if name not in known:
             kind, told = "not_found", f"There is no tool named {name}. Answer without it."
             message = f"The model called a tool that the agent does not have: {name}."
+        elif len(arguments_json) > MAX_ARGUMENTS_CHARS:
+            kind = "invalid_params"
+            message = f"The arguments are longer than {MAX_ARGUMENTS_CHARS >> 20} MiB."
+            told = f"The tool {name} failed: {message} Call it with less."
         elif not is_writable_json(arguments_json):
             kind, message = "invalid_params", "The arguments are nested too deeply, or are not Unicode."
             told = f"The tool {name} failed: {message}"
@@ -233,6 +237,8 @@ class ToolRunner:
         if use not in self._open:
             return
         del self._open[use]
+        if status != "completed":
+            self._talk.tool_turns.failed()
         self._resolved(use, Verdict("reject", "policy"))
         started = self._begin(use)
         now = time.monotonic()

@@ -112,6 +112,7 @@ class InputPump:
             event_id = self._talk.turns.event_id("commit")
             await self._engine.link.send_event({"type": "input_audio_buffer.commit", "event_id": event_id})
             self._talk.turns.inputs += 1
+            self._talk.tool_turns.restart()
             self._talk.turns.commit_sent(event_id, now)
             self._talk.speech_ended_at = now
             self._talk.pump(now)
@@ -141,6 +142,7 @@ class InputPump:
 
     async def _events(self, entry: EventsEntry) -> None:
         self._talk.turns.inputs += 1
+        self._talk.tool_turns.restart()
         if self._engine.kept is not None:
             self._engine.kept.events(entry)
         await self._rest()
