@@ -107,13 +107,13 @@ def storage_parser() -> argparse.ArgumentParser:
 
 
 def data_dir_of(args: argparse.Namespace) -> Path:
-    """The data directory; one that is named is there.
+    """The data directory; one that a flag names is there, another may not have been made yet.
 
     Raises:
         OmnirtError: `not_found`, `storage_failed`.
     """
     named: Path | None = args.data_dir
-    folder = (named or default_data_dir()).absolute()
+    folder = (named or _variable("OMNIRT_DATA_DIR") or default_data_dir()).absolute()
     if named is not None and not os.path.lexists(folder):
         raise OmnirtError("not_found", f"There is no folder {folder}, so nothing is stored there.")
     if os.path.lexists(folder) and not folder.is_dir():
@@ -136,8 +136,7 @@ def _command(
         allow_abbrev=False,
     )
     sub.add_argument("--json", action="store_true", help="for programs")
-    default = _variable("OMNIRT_DATA_DIR")
-    sub.add_argument("--data-dir", metavar="DIR", type=Path, default=default, help="as for serve")
+    sub.add_argument("--data-dir", metavar="DIR", type=Path, help="as for serve")
     return sub
 
 
