@@ -25,7 +25,7 @@ class ServeSettings:
     data_dir: Path | None = None
     config: Path | None = None
     agents: Path | None = None
-    log_level: LogLevel = "info"
+    log_level: LogLevel = "warning"
     log_format: LogFormat = "text"
     log_file: Path | None = None
     max_message_bytes: int = 16 * 1024 * 1024
@@ -33,6 +33,7 @@ class ServeSettings:
     no_code: bool = False
     tape: Path | None = None
     tape_audio: TapeAudio = "files"
+    tape_sync: bool = False
 
 
 class Option(NamedTuple):
@@ -51,7 +52,7 @@ def parse_serve(argv: Sequence[str], environ: Mapping[str, str]) -> ServeSetting
         epilog="Each option has a variable as well (OMNIRT_DATA_DIR for --data-dir); the option wins.\n\n"
         "examples:\n"
         """  echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | omnirt serve\n"""
-        "  omnirt serve --data-dir data --agents agents/ --log-level warning\n"
+        "  omnirt serve --data-dir data --agents agents/ --log-level info\n"
         "  omnirt serve --tape talk.jsonl < requests.jsonl",
         allow_abbrev=False,
         # With a width it does not ask the terminal for one, by modules that every start would pay for.
@@ -124,17 +125,20 @@ OPTIONS: dict[str, Option] = {
     "data_dir": Option(Path, "DIR", "where conversations are stored"),
     "config": Option(Path, "FILE", "configuration file (TOML)"),
     "agents": Option(Path, "DIR", "agents that hosts start by name"),
-    "log_level": Option(_one_of(LogLevel), "debug|info|warning|error", "what is logged (default: info)"),
+    "log_level": Option(_one_of(LogLevel), "debug|info|warning|error", "what is logged (default: warning)"),
     "log_format": Option(_one_of(LogFormat), "text|json", "how it is logged (default: text)"),
     "log_file": Option(Path, "FILE", "log into this file as well as to stderr"),
     "max_message_bytes": Option(_message_bytes, "N", "longer messages are skipped (default: 16 MiB)"),
     "drain_timeout": Option(
         _seconds, "S", "how long requests may run on after the end of stdin (default: 120)"
     ),
-    "tape": Option(Path, "FILE", "record all messages, without secrets, into this file"),
+    "tape": Option(Path, "FILE", "record all messages, without secrets, into this file ({pid}: its process)"),
     "tape_audio": Option(
         _one_of(TapeAudio),
         "files|inline|none",
         "where audio of the tape goes (default: FILE.audio beside it)",
+    ),
+    "tape_sync": Option(
+        _switch, "1|0", "each message is on the tape before it leaves, for tests (default: 0)"
     ),
 }

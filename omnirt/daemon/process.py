@@ -65,7 +65,7 @@ async def _serve(settings: ServeSettings, fd_in: int, fd_out: int, inherited: se
         try:
             tape = _open_tape(settings, settings.tape)
         except OSError as error:
-            sys.stderr.write(f"omnirt serve: the tape cannot be opened ({error.strerror}).\n")
+            sys.stderr.write(f"omnirt serve: the tape {settings.tape} cannot be opened ({error.strerror}).\n")
             return 2
     daemon = Daemon(settings, fd_in, fd_out, tape)
     _Signals(asyncio.get_running_loop(), daemon, inherited)
@@ -77,7 +77,14 @@ def _open_tape(settings: ServeSettings, path: Path) -> Taping:
 
     secrets = given_secrets(settings.config, os.environ)
     limit = settings.max_message_bytes
-    return Taping(path, settings.tape_audio, secrets, framing=settings.framing, max_message_bytes=limit)
+    return Taping(
+        Path(str(path).replace("{pid}", str(os.getpid()))),
+        settings.tape_audio,
+        secrets,
+        framing=settings.framing,
+        max_message_bytes=limit,
+        sync=settings.tape_sync,
+    )
 
 
 class _Signals:

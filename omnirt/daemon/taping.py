@@ -25,6 +25,7 @@ from omnirt.tapes.writing import Direction, TapeFile, broken_line, header_line, 
 
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 """What may wait for the disk: minutes of speech. A disk that is further behind will not catch up."""
+_SYNC_S = 2.0
 _CLOSE_S = 1.0
 """What is left of the tape at the end of the daemon, which must be gone in 2 s."""
 
@@ -52,6 +53,7 @@ class Taping:
         secrets: Known beforehand; those that a host gives are learnt from its messages.
         framing, max_message_bytes: As for the connection, whose view of the host's bytes this repeats.
         max_waiting: Bytes that may wait for the disk.
+        sync: Whether a message of the daemon's is on the tape before it leaves: slow, and exact.
 
     Raises:
         OSError: The file can't be opened.
@@ -66,6 +68,7 @@ class Taping:
         framing: FramingChoice,
         max_message_bytes: int,
         max_waiting: int = MAX_WAITING_BYTES,
+        sync: bool = False,
     ) -> None:
         self._path = path
         self._file = TapeFile(path, audio)
@@ -73,7 +76,8 @@ class Taping:
         self._decoder = FrameDecoder(framing, max_message_bytes)
         self._max_waiting = max_waiting
         self._loop = asyncio.get_running_loop()
-        self._pieces: SimpleQueue[_Piece | None] = SimpleQueue()
+        self._sync = sync
+        self._pieces: SimpleQueue[_Piece | threading.Event | None] = SimpleQueue()
         self._put = 0
         self._done = 0
         self._stopped = False
@@ -90,11 +94,18 @@ class Taping:
 
     def source(self, source: Source) -> Source:
         """The same source of frames, which are written down as they leave."""
-        return _Tapped(source, self)
+        return _Ahead(source, self) if self._sync else _Tapped(source, self)
 
     def sent(self, frames: list[bytes]) -> None:
         """Frames that left for the host."""
         self._take("daemon", frames, sum(map(len, frames)))
+
+    def catch_up(self) -> None:
+        """Waits until all that was told so far is on the tape."""
+        if not self._stopped:
+            done = threading.Event()
+            self._pieces.put(done)
+            done.wait(_SYNC_S)
 
     def close(self) -> None:
         """Writes what is left, and waits for that as long as an end may take."""
@@ -127,6 +138,9 @@ class Taping:
         try:
             began = False
             while (piece := self._pieces.get()) is not None:
+                if isinstance(piece, threading.Event):
+                    piece.set()
+                    continue
                 direction, at_ms, data = piece
                 if direction == "host":
                     lines = self._host_lines(at_ms, data[0])
@@ -189,4 +203,29 @@ class _Tapped:
     def sent(self, count: int) -> None:
         """The first `count` frames taken are on their way."""
         self._taping.sent(self._taken[:count])
+        self._source.sent(count)
+
+
+class _Ahead(_Tapped):
+    """Tells of frames before they leave, and waits until they are on the tape."""
+
+    def __init__(self, source: Source, taping: Taping) -> None:
+        super().__init__(source, taping)
+        self._unsent: list[bytes] = []
+
+    def take(self, limit: int) -> list[bytes]:
+        """The next frames, which are on the tape."""
+        taken = super().take(limit)
+        if not taken:
+            self._unsent.clear()
+            return taken
+        # What did not fit into the last write was told then.
+        self._taping.sent([frame for frame in taken if frame not in self._unsent])
+        self._taping.catch_up()
+        return taken
+
+    def sent(self, count: int) -> None:
+        """The first `count` frames taken are on their way."""
+        left = self._taken[:count]
+        self._unsent = [frame for frame in [*self._unsent, *self._taken[count:]] if frame not in left]
         self._source.sent(count)

@@ -81,6 +81,14 @@ class Shelf:
                 self._size += len(data)
                 return f"<audio:{self._path.name}#{self._size - len(data)}+{len(data)}>"
 
+    def clear(self) -> None:
+        """Removes the audio of an earlier tape.
+
+        Raises:
+            OSError: It can't be removed.
+        """
+        self._path.unlink(missing_ok=True)
+
     def flush(self) -> None:
         """Writes what was taken.
 

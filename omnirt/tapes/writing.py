@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import logging
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +20,7 @@ from omnirt.tapes.lines import VERSION
 from omnirt.tapes.patterns import Json, literal
 
 Direction = Literal["host", "daemon"]
+_log = logging.getLogger(__name__)
 
 
 def header_line(framing: Framing | None, started_at: str) -> bytes:
@@ -77,18 +82,34 @@ class TapeFile:
     """A tape that is being written. Audio is on disk before the line that tells of it.
 
     Args:
-        path: An earlier tape there is written over.
+        path: An earlier tape there is written over. What is no file (a pipe, `/dev/null`) has no file of
+            audio beside it.
         audio: Where audio goes.
 
     Raises:
-        OSError: The file can't be opened.
+        OSError: The file can't be opened, or another process is writing a tape there.
     """
 
     def __init__(self, path: Path, audio: AudioMode) -> None:
-        # A conversation is for its owner.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._fd = os.open(path, flags, 0o600)
-        self.shelf = Shelf(path, audio)
+        # Without waiting for a reader, if it is a pipe; and nothing is lost before the lock is held.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            self._fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                raise OSError(error.errno, "nobody reads this pipe") from None
+            raise
+        try:
+            os.set_blocking(self._fd, True)
+            is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
+            if is_file:
+                _own(self._fd)
+            self.shelf = Shelf(path, audio if is_file or audio != "files" else "inline")
+            if is_file:
+                self.shelf.clear()
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def write(self, lines: bytes) -> None:
         """Writes whole lines, after the audio that they name.
@@ -103,3 +124,15 @@ class TapeFile:
         """Closes its files."""
         self.shelf.close()
         os.close(self._fd)
+
+
+def _own(fd: int) -> None:
+    """Makes a file ours: nobody else writes it, and, as a conversation, it is for its owner's eyes."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(errno.EAGAIN, "another daemon writes it") from None
+    except OSError:
+        _log.debug("the tape's file system has no locks")
+    os.fchmod(fd, 0o600)
+    os.ftruncate(fd, 0)

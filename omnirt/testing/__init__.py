@@ -27,7 +27,7 @@ __all__ = [
     "script",
 ]
 
-_TAPE = pytest.StashKey[Path]()
+_DAEMON = pytest.StashKey[SimulatedDaemon]()
 _PIECES = ('"realtime.audio"', 'Delta"')
 """Of what there is too much to be read."""
 _LAST = 20
@@ -40,7 +40,7 @@ def omnirt_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Si
     folder = tmp_path / "omnirt"
     folder.mkdir()
     daemon = SimulatedDaemon(folder)
-    request.node.stash[_TAPE] = daemon.tape
+    request.node.stash[_DAEMON] = daemon
     yield daemon
     daemon.close()
 
@@ -53,10 +53,10 @@ def omnirt_client(omnirt_daemon: SimulatedDaemon) -> Client:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Shows the end of the tape of a test that failed."""
+    """Shows the end of the tapes of a test that failed."""
     report = yield
-    tape = item.stash.get(_TAPE, None)
-    if report.when == "call" and report.failed and tape is not None and tape.exists():
+    daemon = item.stash.get(_DAEMON, None)
+    for tape in daemon.tapes if daemon is not None and report.when == "call" and report.failed else ():
         lines = tape.read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line for line in lines if not any(piece in line for piece in _PIECES)][-_LAST:]
         report.sections.append((f"omnirt: the end of {tape}", "\n".join(line[:_LONG] for line in lines)))

@@ -13,7 +13,7 @@ from typing import Any
 from omnirt.client import Client
 from omnirt.tapes.lines import DaemonLine, HostLine, Stall, read_tape
 from omnirt.tapes.patterns import Json
-from omnirt.testing.script import Script
+from omnirt.testing.script import Script, checked
 
 SPEED = 20
 """How much faster than life the simulator is."""
@@ -33,23 +33,32 @@ class SimulatedDaemon:
         command: For a host that spawns its daemon by itself.
         env: The environment of that process: this one's, without the settings of whoever runs the tests.
         data_dir: What it stores.
-        tape: What crossed the wire, of the daemon that was started last.
     """
 
     def __init__(self, folder: Path) -> None:
         self.command = [sys.executable, "-m", "omnirt", "serve"]
         self.data_dir = folder / "data"
-        self.tape = folder / "tape.jsonl"
+        self._folder = folder
         self._config = folder / "config.toml"
         self._processes: list[subprocess.Popen[bytes]] = []
-        own = {"DATA_DIR": self.data_dir, "CONFIG": self._config, "TAPE": self.tape, "TAPE_AUDIO": "none"}
+        own = {
+            "DATA_DIR": self.data_dir,
+            "CONFIG": self._config,
+            "TAPE": folder / "tape-{pid}.jsonl",
+            "TAPE_AUDIO": "none",
+            "TAPE_SYNC": 1,
+        }
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         self.env |= {f"OMNIRT_{name}": str(value) for name, value in own.items()}
         self.use({})
 
     def use(self, script: Script | Mapping[str, Any], *, speed: float = SPEED) -> None:
-        """From now on the agent of each session that starts follows this script."""
-        document = script.build() if isinstance(script, Script) else dict(script)
+        """From now on the agent of each session that starts follows this script.
+
+        Raises:
+            OmnirtError: Something in it is wrong; with its place.
+        """
+        document = script.build() if isinstance(script, Script) else checked(dict(script))
         file = self._config.with_name("script.json")
         file.write_text(json.dumps(document), encoding="utf-8")
         simulator = f"[simulator]\nscript = {json.dumps(str(file))}\nspeed = {speed}\n"
@@ -66,8 +75,14 @@ class SimulatedDaemon:
         self._processes.append(process)
         return process
 
+    @property
+    def tapes(self) -> list[Path]:
+        """What crossed the wire, a tape for each daemon that was spoken to, in the order of their starts."""
+        found = [read_tape(path) for path in self._folder.glob("tape-*.jsonl") if path.stat().st_size]
+        return [tape.path for tape in sorted(found, key=lambda tape: str(tape.header.get("startedAt")))]
+
     def sent(self, method: str | None = None) -> list[Any]:
-        """What the host has sent so far, or what of it has this method."""
+        """What the host has sent so far, to all its daemons, or what of it has this method."""
         return self._messages((line.message for line in self._lines() if isinstance(line, HostLine)), method)
 
     def told(self, method: str | None = None) -> list[Any]:
@@ -76,7 +91,7 @@ class SimulatedDaemon:
         return self._messages(told, method)
 
     def _lines(self) -> list[HostLine | DaemonLine | Stall]:
-        return read_tape(self.tape).lines if self.tape.exists() else []
+        return [line for path in self.tapes for line in read_tape(path).lines]
 
     def _messages(self, messages: Iterable[Json], method: str | None) -> list[Any]:
         found = (message for message in messages if isinstance(message, dict))

@@ -9,6 +9,19 @@ from typing import Any, Literal
 Kind = Literal["user", "text", "audio", "start", "tool_output", "idle", "any"]
 
 
+def checked(document: dict[str, Any]) -> dict[str, Any]:
+    """The same script, which the simulator takes.
+
+    Raises:
+        OmnirtError: Something in it is wrong; with its place.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # audioop's, none of the test's business
+        from omnirt.loopback import load_script
+    load_script(document)
+    return document
+
+
 def script(name: str = "") -> Script:
     """Begins a script: `script().on("weather").call_tool("get_weather", city="Lisbon").say("weather")`."""
     return Script(name)
@@ -93,12 +106,7 @@ class Script:
         Raises:
             OmnirtError: Something in it is wrong, or can't be said; with its place.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # audioop's, none of the test's business
-            from omnirt.loopback import load_script
-        document = {**self._members, **({"rules": self._rules} if self._rules else {})}
-        load_script(document)
-        return document
+        return checked({**self._members, **({"rules": self._rules} if self._rules else {})})
 
     def _do(self, **action: Any) -> Script:
         if not self._rules:

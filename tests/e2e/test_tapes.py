@@ -155,7 +155,7 @@ async def test_a_killed_daemon_leaves_a_tape_that_can_be_read(tmp_path: Path) ->
 async def test_a_tape_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     async with Daemon.spawn(["--tape", str(tmp_path / "nowhere" / "t.jsonl")]) as daemon:
         assert await daemon.wait_exit() == 2
-    assert b"the tape cannot be opened (No such file or directory)" in daemon.stderr
+    assert b"nowhere/t.jsonl cannot be opened (No such file or directory)" in daemon.stderr
     if Path("/dev/full").exists():
         async with Host.spawn(tmp_path / "data", "--tape", "/dev/full") as host:
             told = await host.until(

@@ -73,6 +73,51 @@ async def test_messages_are_written_down_as_they_cross_the_wire(tmp_path: Path, 
 
 
 @driven
+async def test_what_leaves_is_on_a_synchronous_tape_before(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    tape = taping(path, sync=True)
+    tape.received(PING + b"\n")
+    source = tape.source(Frames(*(b'{"id":%d}\n' % number for number in range(3))))
+    for count, told in ((1, 2), (0, 3), (2, 3), (0, 3)):  # two are taken at once, and may come again
+        source.take(1)
+        assert path.read_bytes().count(b'"dir":"daemon"') == told
+        source.sent(count)
+    tape.close()
+
+
+@driven
+async def test_a_tape_belongs_to_one_daemon_and_to_its_owner(tmp_path: Path) -> None:
+    path, audio = tmp_path / "t.jsonl", tmp_path / "t.jsonl.audio"
+    for old in (path, audio):
+        old.write_text("old")
+        old.chmod(0o666)
+    tape = taping(path, "none")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not audio.exists()
+    tape.received(PING + b"\n")
+    with pytest.raises(OSError, match="another daemon writes it"):
+        taping(path)
+    tape.close()
+    assert len(read_tape(path).lines) == 1
+    taping(path).close()
+
+
+@driven
+async def test_a_pipe_is_no_place_to_wait_and_has_no_file_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="nobody reads this pipe"):
+        taping(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    tape = taping(path)
+    tape.received(b'{"method":"session.sendAudio","params":{"audio":"AAAA"}}\n')
+    tape.close()
+    assert b'"audio":"AAAA"' in os.read(reader, 10_000)
+    os.close(reader)
+    assert [each.name for each in tmp_path.iterdir()] == ["fifo"]
+
+
+@driven
 async def test_a_tape_without_its_end_is_read_up_to_there(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     tape = taping(path)

@@ -65,6 +65,27 @@ def test_a_script_that_the_simulator_would_refuse_is_refused_at_once(tmp_path: P
         wrong.build()
     with pytest.raises(OmnirtError):
         SimulatedDaemon(tmp_path).use(script().on("x"))
+    with pytest.raises(OmnirtError, match="dont"):
+        SimulatedDaemon(tmp_path).use({"rules": [{"on": "start", "dont": []}]})
+
+
+def test_what_crossed_the_wire_is_there_with_the_reply_and_of_each_daemon(tmp_path: Path) -> None:
+    daemon = SimulatedDaemon(tmp_path)
+    try:
+        processes = [daemon.popen(), daemon.popen()]
+        for number in range(20):
+            process = processes[number % 2]
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(b'{"id":%d,"method":"ping"}\n' % number)
+            process.stdin.flush()
+            process.stdout.readline()
+            assert number in [message["id"] for message in daemon.told()]
+        assert sorted(message["id"] for message in daemon.sent("ping")) == list(range(20))
+        first, second = daemon.tapes
+        assert str(processes[0].pid) in first.name or str(processes[0].pid) in second.name
+    finally:
+        daemon.close()
 
 
 def test_a_daemon_of_a_test_knows_nothing_of_its_user(
@@ -75,7 +96,7 @@ def test_a_daemon_of_a_test_knows_nothing_of_its_user(
     daemon = SimulatedDaemon(tmp_path)
     daemon.use(script().say("heard"), speed=5)
     own = {name for name in daemon.env if name.startswith(("OMNIRT_", "OPENAI_"))}
-    assert own == {"OMNIRT_DATA_DIR", "OMNIRT_CONFIG", "OMNIRT_TAPE", "OMNIRT_TAPE_AUDIO"}
+    assert own == {f"OMNIRT_{x}" for x in ("DATA_DIR", "CONFIG", "TAPE", "TAPE_AUDIO", "TAPE_SYNC")}
     config = tomllib.loads(Path(daemon.env["OMNIRT_CONFIG"]).read_text())
     assert (config["provider"], config["simulator"]["speed"]) == ("simulator", 5)
     assert json.loads(Path(config["simulator"]["script"]).read_text())["rules"]
