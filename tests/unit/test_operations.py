@@ -34,6 +34,7 @@ from omnirt.sessions import (
     registry,
     resume,
     tool_outputs,
+    tool_turns,
     turns,
 )
 from omnirt.settings import OPTIONS, ServeSettings
@@ -92,7 +93,10 @@ LIMITS = {
     f"{s(quiet_model.PING_INTERVAL_S)} for its answer",
     "a tool (`timeout_s`)": s(parts.TOOL_TIMEOUT_S),
     "a question for approval": s(approvals.APPROVAL_S),
+    "arguments of a call of a tool": mib(items.MAX_ARGUMENTS_CHARS),
     "an output of a tool": f"{tool_outputs.MAX_OUTPUT_CHARS} characters",
+    "responses in a row whose calls of tools all failed": f"{tool_turns.MAX_FAILED_TURNS}",
+    "responses in a row that called tools": f"{tool_turns.MAX_TOOL_TURNS}",
     "items of a session in memory": f"{items.MAX_ITEMS}",
     "items of a talk that a new connection is told": f"{resume.MAX_ITEMS}, and {resume.MAX_CHARS} characters",
     "audio that waits for the disk": mib(writer.MAX_QUEUE_BYTES),
@@ -166,7 +170,7 @@ def test_the_signals_are_those_that_are_handled() -> None:
 
 def test_the_members_of_a_line_of_the_log_are_told(caplog: pytest.LogCaptureFixture) -> None:
     record = logging.LogRecord("omnirt.x", logging.ERROR, "x.py", 1, "it broke", (), None)
-    record.log_id, record.repeats, record.exc_text = "abcd", 3, "Traceback"
+    record.log_id, record.session_id, record.repeats, record.exc_text = "abcd", "s1", 3, "Traceback"
     line = json.loads(logs.JsonFormatter().format(record))
     told = {name.strip("`") for name in rows("Logs")} - {"member"}
     assert set(line) == told
