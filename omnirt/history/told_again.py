@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -29,7 +29,7 @@ from omnirt.storage.telling import HIDDEN
 
 CHUNK_MS = 100
 
-T = TypeVar("T")
+_OF_ALL = ("item_id", "type", "status", "at_ms")
 
 
 class ToldAgain:
@@ -112,15 +112,13 @@ class ToldAgain:
     def _with_words(self, event: RealtimeTextDone | RealtimeTranscriptDone) -> Event:
         item = self._items.get(event.item_id)
         content = item.content if item is not None and isinstance(item.content, list) else []
-        if item is None or event.content_index >= len(content):
-            return event
-        part = content[event.content_index]
+        part = next(iter(content[event.content_index :]), ContentPart(type="audio"))
         if isinstance(event, RealtimeTextDone):
             return replace(event, text=_filled(event.text, part.text))
         return replace(
             event,
             text=_filled(event.text, part.transcript),
-            heard_text=_filled(event.heard_text, item.heard_text),
+            heard_text=_filled(event.heard_text, UNSET if item is None else item.heard_text),
         )
 
     def _with_call(self, event: RealtimeToolStart | RealtimeToolEnd) -> Event:
@@ -134,14 +132,15 @@ class ToldAgain:
         return replace(event, output=_filled(event.output, output.output))
 
     def _whole_item(self, item: Item) -> Item:
-        """The item as it was, with the words that it had in the end; one that was taken out has none."""
-        stored = self._items.get(item.item_id)
-        if stored is None:
-            return item
+        """The item as it was, of the words that it had in the end; one that was taken out has none."""
+        stored = self._items.get(item.item_id) or Item(**{name: getattr(item, name) for name in _OF_ALL})
         content = item.content
-        if isinstance(content, list) and isinstance(stored.content, list):
-            known = [*stored.content, *content[len(stored.content) :]]
-            content = [_filled_part(part, known[index]) for index, part in enumerate(content)]
+        if isinstance(content, list):
+            known = stored.content if isinstance(stored.content, list) else []
+            content = [
+                _filled_part(part, next(iter(known[index:]), ContentPart(type=part.type)))
+                for index, part in enumerate(content)
+            ]
         return replace(
             item,
             content=content,
@@ -164,9 +163,13 @@ def _filled_part(part: ContentPart, stored: ContentPart) -> ContentPart:
     return replace(part, text=text, transcript=transcript)
 
 
-def _filled(kept: T, stored: T) -> T:
-    """What was hidden is what the item has in the end; what was not there then stays away."""
-    return stored if kept == HIDDEN and stored is not UNSET else kept
+def _filled(kept: Any, stored: Any) -> Any:
+    """What was hidden, from what the item has in the end: as many of its words as there were then."""
+    if not isinstance(kept, str) or not kept.startswith(HIDDEN):
+        return kept
+    if stored is UNSET:
+        return HIDDEN
+    return stored[: int(kept[1:])] if isinstance(stored, str) and kept[1:].isdecimal() else stored
 
 
 def _parsed(text: Any) -> Any:

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 HIDDEN = "…"
-"""Stands where words were."""
+"""Stands where words were, with their length after it; alone, for what is no text."""
 
 
 def bare(event: Event) -> Event | None:
@@ -97,7 +97,7 @@ def _bare_part(part: ContentPart) -> ContentPart:
 
 
 def _hidden(text: T) -> T | str:
-    return HIDDEN if isinstance(text, str) and text else text
+    return f"{HIDDEN}{len(text)}" if isinstance(text, str) and text else text
 
 
 def _kind_of(output: Any) -> Any:
