@@ -102,7 +102,8 @@ def _check(folder: Path, files: Mapping[str, str], *, as_json: bool) -> int:
         write_json({"ok": not stale, "stale": stale})
         return 1 if stale else 0
     for name in stale:
-        sys.stderr.write(f"{folder / name} is not what the tables say; `make schemas` writes it anew\n")
+        remedy = f"`omnirt schema --write {folder}` writes it anew"
+        sys.stderr.write(f"{folder / name} is not what this omnirt would write; {remedy}\n")
     return 1 if stale else 0
 
 

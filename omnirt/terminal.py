@@ -90,7 +90,8 @@ def write_rows(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if console.width < _natural_width(titles, rows):
         for first, *others in rows:
             console.print(Text(first, style="bold", overflow="fold"))
-            console.print(Padding(Text(", ".join(filter(None, others)), overflow="fold"), (0, 0, 0, 2)))
+            rest = Text(", ".join(filter(None, others)), overflow="fold")
+            console.print(Padding(rest, (0, 0, 0, 2), expand=False))  # no spaces to the edge
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in titles:

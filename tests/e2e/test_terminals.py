@@ -86,6 +86,8 @@ async def test_a_dumb_terminal_and_one_without_colours_tell_what_was_not_heard(d
     dumb = history(data, "history", "show", ID, columns=40, TERM="dumb")
     assert "\x1b" not in dumb.raw
     assert "[unheard: a lighthouse" in dumb.text
+    listed = history(data, "history", "list", columns=40, TERM="dumb")
+    assert not [line for line in listed.lines if line.endswith(" ")]
     plain = history(data, "history", "show", ID, NO_COLOR="1")
     assert not [
         code for code in ("\x1b[3", "\x1b[1;3", "\x1b[9") if code in plain.raw.replace("\x1b[39m", "")
