@@ -50,7 +50,8 @@ Each is called with the arguments, a plist, and returns what JSON can say."
         (jsonrpc-connection-send
          connection :id id
          :result (list :output
-                       (if tool (funcall tool (plist-get params :arguments))
+                       (if tool (omnirt-calls-clean
+                                 (funcall tool (plist-get params :arguments)))
                          (error "This editor has no such tool"))))
       ;; an output that JSON can't say is an error as well
       (error (jsonrpc-connection-send
@@ -92,18 +93,25 @@ Each is called with the arguments, a plist, and returns what JSON can say."
                          (derived-mode-p 'omnirt-mode)))))
             (cons (window-buffer) (buffer-list))))
 
-(defun omnirt-calls-text (beg end)
-  "The text from BEG to END, with what is no character as U+FFFD."
-  (replace-regexp-in-string
-   (format "[%c-%c]" #x3fff80 #x3fffff) "\ufffd"
-   (buffer-substring-no-properties beg end)))
+(defun omnirt-calls-clean (value)
+  "VALUE, in whose texts what JSON in Emacs can't say is U+FFFD.
+That is raw bytes, which may be sent by no one, and NUL, which is not read."
+  (cond ((stringp value)
+         (replace-regexp-in-string
+          (format "[\0%c-%c]" #x3fff80 #x3fffff) "\ufffd"
+          (string-to-multibyte value)))
+        ((vectorp value) (vconcat (mapcar #'omnirt-calls-clean value)))
+        ((proper-list-p value) (mapcar #'omnirt-calls-clean value))
+        ((consp value) (cons (omnirt-calls-clean (car value))
+                             (omnirt-calls-clean (cdr value))))
+        (t value)))
 
 (defun omnirt-tool-read-buffer (_arguments)
   "The tool read_buffer: give path, line and text of the buffer at work."
   (with-current-buffer (omnirt-calls--buffer)
     (list :path (or buffer-file-name (buffer-name))
           :line (line-number-at-pos)
-          :text (omnirt-calls-text (point-min) (point-max)))))
+          :text (buffer-substring-no-properties (point-min) (point-max)))))
 
 (defun omnirt-tool-open-file (arguments)
   "The tool open_file: show the file :path of ARGUMENTS at its :line."

@@ -41,8 +41,8 @@ Without any the talk is in writing."
 
 (defvar omnirt--daemon nil
   "The connection to the daemon that talks share.")
-(defvar omnirt--latest nil
-  "The transcript that was used last.")
+(defvar omnirt--used nil
+  "The transcripts, the one that was used last first.")
 (defvar omnirt--count 0
   "How many talks there were.")
 (defvar omnirt--process nil
@@ -100,12 +100,20 @@ being read, when nobody can be asked anything."
                       :stderr (get-buffer-create "*omnirt stderr*"))))
 
 (defun omnirt--ask (method &rest params)
-  "Ask METHOD with PARAMS of the session of the current transcript.
-An error is shown there; one of a start ends the talk."
+  "Ask METHOD with PARAMS of the session of the current transcript."
+  (omnirt--ask-then #'ignore method params))
+
+(defun omnirt--ask-then (done method params)
+  "Call DONE when METHOD with PARAMS was carried out for the current transcript.
+An error is shown there instead; one of a start ends the talk."
   (let ((buffer (current-buffer)))
     (jsonrpc-async-request
-     omnirt--connection method `(:sessionId ,omnirt--session-id ,@params)
+     omnirt--connection method
+     (omnirt-calls-clean `(:sessionId ,omnirt--session-id ,@params))
      :timeout nil                       ; every request is answered
+     :success-fn (lambda (_)
+                   (when (buffer-live-p buffer)
+                     (with-current-buffer buffer (funcall done))))
      :error-fn
      (jsonrpc-lambda (&key code message &allow-other-keys)
        (when (buffer-live-p buffer)
@@ -153,13 +161,22 @@ An error is shown there; one of a start ends the talk."
 ;;;; Commands
 
 (defun omnirt--current ()
-  "The transcript that a command means: this one, else the latest."
-  (when omnirt--session-id
-    (setq omnirt--latest (current-buffer)))
-  (unless (and (buffer-live-p omnirt--latest)
-               (not (buffer-local-value 'omnirt-transcript-over omnirt--latest)))
-    (user-error "There is no talk; M-x omnirt-talk begins one"))
-  omnirt--latest)
+  "The transcript that a command means: this one, else the latest not over."
+  (when (and omnirt--session-id omnirt-transcript-over)
+    (user-error "This talk is over; M-x omnirt-talk begins one"))
+  (omnirt--use
+   (or (and omnirt--session-id (current-buffer))
+       (seq-find (lambda (buffer)
+                   (and (buffer-live-p buffer)
+                        (not (buffer-local-value 'omnirt-transcript-over buffer))))
+                 omnirt--used)
+       (user-error "There is no talk; M-x omnirt-talk begins one"))))
+
+(defun omnirt--use (buffer)
+  "Remember that the transcript BUFFER is used; gives it."
+  (setq omnirt--used
+        (cons buffer (delq buffer (seq-filter #'buffer-live-p omnirt--used))))
+  buffer)
 
 ;;;###autoload
 (defun omnirt-talk (&optional agent)
@@ -173,8 +190,8 @@ Gives the buffer of the transcript."
     (with-current-buffer buffer
       (omnirt-mode)
       (setq omnirt--session-id id
-            omnirt--connection connection
-            omnirt--latest buffer)
+            omnirt--connection connection)
+      (omnirt--use buffer)
       (add-hook 'kill-buffer-hook #'omnirt--end nil t)
       (omnirt-transcript-state "starting")
       (apply #'omnirt--ask :session.start
@@ -198,14 +215,19 @@ Gives the buffer of the transcript."
   (interactive "r\nsQuestion (or nothing): ")
   (let* ((place (format "%s, lines %d to %d" (buffer-name)
                         (line-number-at-pos beg) (line-number-at-pos end)))
-         (text (format "%s:\n```\n%s\n```" place (omnirt-calls-text beg end))))
+         (text (omnirt-calls-clean
+                (format "%s:\n```\n%s\n```" place
+                        (buffer-substring-no-properties beg end)))))
     (with-current-buffer (omnirt--current)
       (push (cons text (concat "You show " place)) omnirt-transcript-shown-as)
-      (omnirt--ask :session.sendMessage
-                   :content (vector (list :type "input_text" :text text))
-                   :respond :json-false)
-      (unless (member question '(nil ""))
-        (omnirt--ask :session.sendText :text question)))))
+      ;; A question about lines that were not shown would be about nothing.
+      (omnirt--ask-then
+       (lambda ()
+         (unless (member question '(nil ""))
+           (omnirt--ask :session.sendText :text question)))
+       :session.sendMessage
+       (list :content (vector (list :type "input_text" :text text))
+             :respond :json-false)))))
 
 (defun omnirt-interrupt ()
   "Stop what the agent is saying."

@@ -10,7 +10,7 @@
 (require 'ert)
 (require 'omnirt)
 
-(defconst omnirt-test-wait-s 20 "For a busy machine; only a failure uses it up.")
+(defconst omnirt-test-wait-s 30 "For a busy machine; only a failure uses it up.")
 (defvar omnirt-test-pids (pop command-line-args-left) "A file.")
 
 (defmacro omnirt-test-until (condition)
@@ -24,7 +24,7 @@
 
 (defun omnirt-test-shown ()
   "The lines of the latest transcript."
-  (with-current-buffer omnirt--latest
+  (with-current-buffer (car omnirt--used)
     (split-string (buffer-substring-no-properties (point-min) (point-max))
                   "\n" t)))
 
@@ -91,6 +91,29 @@
     (kill-buffer two)
     (omnirt-test-until (= 0 (omnirt-test-sessions)))))
 
+(ert-deftest omnirt-test-2-the-newest-talk-that-goes-on-is-meant ()
+  (let ((one (omnirt-test-talk [(:do [(:text "first: {text}")])]))
+        (failed (omnirt-talk "nobody")))
+    (omnirt-test-until (member "* The talk is over: it could not be started"
+                               (omnirt-test-shown)))
+    (omnirt-say "caf\351 a\0b")            ; unibyte
+    (with-current-buffer failed
+      (should (equal (cadr (should-error (omnirt-say "too late") :type 'user-error))
+                     "This talk is over; M-x omnirt-talk begins one")))
+    (omnirt-say (concat "second ✓ " (string (unibyte-char-to-multibyte 255))))
+    (with-current-buffer one
+      (omnirt-test-until (string-match-p "first: second ✓ \ufffd" (buffer-string)))
+      (should (string-match-p "^You: caf\ufffd a\ufffdb$" (buffer-string))))
+    (with-temp-buffer
+      (rename-buffer "lines.txt")
+      (insert "a line")
+      (omnirt-send 1 (point-max)
+                   (concat "what? " (string (unibyte-char-to-multibyte 255)))))
+    (with-current-buffer one
+      (omnirt-test-until
+       (string-match-p "You: what\\? \ufffd\neditor: first" (buffer-string))))
+    (omnirt-test-stop)))
+
 (defun omnirt-test-sessions ()
   "How many sessions the daemon has."
   (length (plist-get (jsonrpc-request omnirt--daemon :session.list nil)
@@ -103,7 +126,8 @@
     (set-window-buffer nil (current-buffer))
     (omnirt-test-talk (omnirt-test-calls "read_buffer" "{}"))
     (omnirt-say "read")
-    (omnirt-test-until (seq-some (lambda (line) (string-prefix-p "editor: Told" line))
+    (omnirt-test-until (seq-some (lambda (line)
+                                   (string-match-p "^editor: Told: .*}$" line))
                                  (omnirt-test-shown)))
     (should (member "* read_buffer({}): completed" (omnirt-test-shown)))
     (should (equal (json-parse-string (string-remove-prefix
@@ -201,7 +225,7 @@
 
 (ert-deftest omnirt-test-8-a-daemon-that-dies-is-told-and-another-is-started ()
   (omnirt-test-talk [(:do [(:text "{text}")])])
-  (omnirt-test-until (with-current-buffer omnirt--latest
+  (omnirt-test-until (with-current-buffer (car omnirt--used)
                        (equal omnirt-transcript--state "listening")))
   (signal-process omnirt--process 'KILL)
   (omnirt-test-until (member "* The talk is over: the daemon is gone"
