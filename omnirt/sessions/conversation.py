@@ -107,8 +107,12 @@ class Conversation(Outputs):
         response_id = response_id or self.responses.own_id()
         ask = self.turns.created(response_id)
         requested = ask.sent_at if ask else None
-        response = Response(response_id, self.agent, requested, self.speech_ended_at)
-        self.speech_ended_at = None
+        spoken = self.speech_ended_at
+        if requested is not None and spoken is not None and spoken > requested:
+            spoken = None  # of a turn that ended since: the next response answers it
+        else:
+            self.speech_ended_at = None
+        response = Response(response_id, self.agent, requested, spoken)
         self.responses.start(response)
         self.emit(ev.RealtimeResponseStart, now, response_id=response_id)
         self.emit(ev.RealtimeAgentStart, now, agent=response.agent)

@@ -266,15 +266,19 @@ class Inbox:
         self.answer()
 
     def _check_room(self, entry: Entry) -> None:
-        full = len(self._entries) >= MAX_ENTRIES
-        if isinstance(entry, AudioEntry):
-            full |= self.queued_ms > 0 and self.queued_ms + entry.duration_ms > INPUT_QUEUE_MS
-        elif isinstance(entry, EventsEntry):
-            full |= self._text_bytes > 0 and self._text_bytes + entry.size > MAX_TEXT_BYTES
+        full = self._fullness(entry)
         if full:
             self._refused_ms += entry.duration_ms if isinstance(entry, AudioEntry) else 0
-            raise OmnirtError(
-                "overloaded",
-                f"The input queue is full ({self.queued_ms} ms of audio); send this again when it drained.",
-                queuedMs=self.queued_ms,
-            )
+            message = f"The input queue is full ({full}); send this again when it drained."
+            raise OmnirtError("overloaded", message, queuedMs=self.queued_ms)
+
+    def _fullness(self, entry: Entry) -> str:
+        """What there is too much of for this input, in words; "" if there is room."""
+        if len(self._entries) >= MAX_ENTRIES:
+            return f"{len(self._entries)} inputs"
+        match entry:
+            case AudioEntry() if 0 < self.queued_ms > INPUT_QUEUE_MS - entry.duration_ms:
+                return f"{self.queued_ms} ms of audio"
+            case EventsEntry() if 0 < self._text_bytes > MAX_TEXT_BYTES - entry.size:
+                return f"{self._text_bytes} bytes of texts and images"
+        return ""

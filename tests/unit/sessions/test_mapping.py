@@ -304,6 +304,23 @@ class TestResponses:
         [end] = talk.of(ev.RealtimeResponseEnd)
         assert end.latency == ev.Latency(speech_end_to_first_audio_ms=500, request_to_first_audio_ms=300)
 
+    def test_speech_that_ended_after_the_request_counts_for_the_next_response(self) -> None:
+        talk = Talk()
+        talk.ask()
+        talk.now += 0.2
+        talk.core.turns.server_vad = False
+        talk.core.speech_ended_at = talk.now  # a commit of the host's went upstream
+        talk.core.turns.commit_sent("omnirt_commit_1", talk.now)
+        talk.now += 0.3
+        talk.feed(*spoken("resp_1", "item_a", 20))
+        talk.now += 0.1
+        talk.feed(*spoken("resp_2", "item_b", 20))
+        latencies = [end.latency for end in talk.of(ev.RealtimeResponseEnd)]
+        assert latencies == [
+            ev.Latency(request_to_first_audio_ms=500),
+            ev.Latency(speech_end_to_first_audio_ms=400, request_to_first_audio_ms=100),
+        ]
+
     def test_a_response_known_only_by_its_end_has_a_start_too(self) -> None:
         talk = Talk()
         talk.feed(pe.done("resp_1"), pe.done("resp_1"))
