@@ -90,13 +90,18 @@ class TextFormatter(logging.Formatter):
         return _rfc3339(record.created)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line, and how many like it were not written."""
-        repeats = getattr(record, "repeats", 0)
-        return super().formatMessage(record) + (f" (and {repeats} more before)" if repeats else "")
+        """The line, its session, and how many like it were not written."""
+        session_id, repeats = getattr(record, "session_id", ""), getattr(record, "repeats", 0)
+        line = super().formatMessage(record) + (f" (session {session_id})" if session_id else "")
+        return line + (f" (and {repeats} more before)" if repeats else "")
+
+
+_MEMBERS = (("logId", "log_id"), ("sessionId", "session_id"), ("repeats", "repeats"))
+"""Members of a line that not every record has, and what they are called in its `extra`."""
 
 
 class JsonFormatter(logging.Formatter):
-    """One object per line: `time`, `level`, `logger`, `message`; `exception`, `logId`, `repeats` if any."""
+    """One object per line: `time`, `level`, `logger`, `message`, and what else there is in `_MEMBERS`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -106,7 +111,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name, attribute in (("logId", "log_id"), ("repeats", "repeats")):
+        for name, attribute in _MEMBERS:
             if value := getattr(record, attribute, None):
                 line[name] = value
         if record.exc_text is None and record.exc_info:

@@ -103,6 +103,7 @@ class Daemon:
     async def run(self) -> int:
         """Serves until the host, a signal or `end` puts an end to it; returns the exit code."""
         self._input.start()
+        _log.info("ready: version %s, process %d", __version__, os.getpid())
         try:
             await self._ending.wait()
             self._input.pause()
@@ -121,7 +122,9 @@ class Daemon:
             self._hurry.set()
         if cause == "signal":
             self._lifecycle.exited = True  # what was read and not begun is refused
-        self._cause = self._cause or cause
+        if self._cause is None:
+            self._cause = cause
+            _log.info("ending: %s", cause)
         self._ending.set()
 
     def initialized(self, params: InitializeParams) -> None:

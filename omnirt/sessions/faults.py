@@ -17,9 +17,14 @@ def called_off() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def of_session(log: logging.Logger, session_id: str) -> logging.LoggerAdapter[logging.Logger]:
+    """A log whose lines tell of which session they are."""
+    return logging.LoggerAdapter(log, {"session_id": session_id})
+
+
 def fault(error: Exception, what: str) -> OmnirtError:
     """The `internal` error for an exception; `what` names what failed, in words."""
     log_id = os.urandom(4).hex()
-    log.error("%s failed (logId %s)", what, log_id, exc_info=error)
+    log.error("%s failed (logId %s)", what, log_id, exc_info=error, extra={"log_id": log_id})
     message = f"{what[0].upper()}{what[1:]} failed; the daemon's log tells why ({log_id})."
     return OmnirtError("internal", message, logId=log_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,7 @@ from msgspec import UNSET
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionStartResult, SessionStopResult, SessionWaitResult
 from omnirt.protocol.types import AudioFileInfo, CloseReason, ErrorInfo
+from omnirt.sessions.faults import of_session
 from omnirt.sessions.inbox import Inbox
 from omnirt.sessions.plan import Plan
 from omnirt.sessions.run import Run
@@ -57,6 +59,7 @@ class Life:
         self.inbox = Inbox(lambda data: self.run.engine.host_audio(data))
         self.run = Run(session_id, run_id, plan, options, services, sink, self.end)
         self._sink = sink
+        self._log = of_session(log, session_id)
         self._end: tuple[CloseReason, ErrorInfo | None] | None = None
         self._ending = asyncio.Event()
         self._closed_waits: set[asyncio.Future[SessionWaitResult]] = set()
@@ -95,7 +98,7 @@ class Life:
             await self._open_and_keep()
         except Exception as problem:
             # A fault of ours, and everyone who waits is still answered.
-            log.error("session %s failed", self.run.talk.run.session_id, exc_info=problem)
+            log.error("the session failed", exc_info=problem, extra=self._log.extra)
             self.end("error", _FAULT)
             if not self.started.done():
                 self.started.set_exception(OmnirtError("internal", _FAULT.message))
@@ -105,11 +108,14 @@ class Life:
 
     async def _open_and_keep(self) -> None:
         self.started.add_done_callback(lambda started: self.end("stopped") if started.cancelled() else None)
+        began = time.monotonic()
         result, problem = await self._open()
         if result is None or self.started.cancelled():
             await self._fail(self.run, problem)
             return
         self.started.set_result(result)
+        took_ms = round((time.monotonic() - began) * 1000)
+        self._log.info("started: provider %s, model %s, %d ms", result.provider, result.model, took_ms)
         self.inbox.open()
         await self._keep()
         await self._close(self.run)
@@ -144,7 +150,7 @@ class Life:
             with anyio.move_on_after(1):
                 await self._ending.wait()
             if self._end is None:
-                log.error("session %s failed", self.run.talk.run.session_id, exc_info=failures)
+                log.error("the session failed", exc_info=failures, extra=self._log.extra)
                 self.end("error", _FAULT)
 
     async def _fail(self, run: Run, problem: BaseException | None) -> None:
@@ -155,6 +161,7 @@ class Life:
         if problem is None or self.started.cancelled():
             kind = "shutting_down" if reason in ("shutdown", "hostGone") else "cancelled"
             problem = OmnirtError(kind, "The start of the session was called off.")
+        self._log.info("not started: %s", _error_info(problem).kind)
         self.end("error", _error_info(problem))
         if not self.started.done():
             self.started.set_exception(problem)
@@ -179,9 +186,11 @@ class Life:
         run.closing(error)
         await _attempt(run.close_link(), None)
         duration_ms, files = await _attempt(run.finish(reason, error), (0, []))
+        kind = "" if error is None else f" ({error.kind})"
+        self._log.info("closed: %s%s, %d ms", reason, kind, duration_ms)
         # What waits for the end is answered behind `realtime.closed`, unless the host does not read.
         if not await self._flushed(patient=reason == "stopped"):
-            log.warning("the host of session %s does not read its events", run.talk.run.session_id)
+            self._log.warning("the host does not read its events")
         closing = "The session ended before this input went upstream."
         self._settle(run, files, duration_ms, lambda: OmnirtError("session_state", closing))
 

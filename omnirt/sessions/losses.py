@@ -25,6 +25,8 @@ class Loss(NamedTuple):
     reason: CloseReason
     error: ErrorInfo
     recoverable: bool
+    code: int | None = None
+    """Of the close frame; None when there was none."""
 
 
 def unusable(error: Mapping[str, Any], refusal: Refusal) -> ErrorInfo | None:
@@ -65,4 +67,4 @@ def loss(code: int | None, text: str, last_error: Mapping[str, Any], refusal: Re
     # The code is that of any clean close; only the words tell.
     expired = "session_expired" in told or _EXPIRED.search(text) is not None
     error = ErrorInfo(kind="provider_unreachable", message=message)
-    return Loss("expired" if expired else "connectionLost", error, recoverable=True)
+    return Loss("expired" if expired else "connectionLost", error, recoverable=True, code=code)

@@ -15,6 +15,7 @@ from omnirt.providers.closes import for_good
 from omnirt.providers.settings import ReconnectSettings
 from omnirt.sessions import away
 from omnirt.sessions.engine import Ended, Engine
+from omnirt.sessions.faults import of_session
 from omnirt.sessions.kept import Kept
 from omnirt.sessions.losses import Loss
 from omnirt.sessions.signal import Signal
@@ -68,6 +69,7 @@ class Reconnector:
         self._connection = connection
         self._ended = ended
         self._chance = chance
+        self._log = of_session(log, engine.talk.run.session_id)
         self._loss: Loss | None = None
         self._noticed = Signal()
         self._opened = time.monotonic()
@@ -123,6 +125,8 @@ class Reconnector:
         engine.link.up.clear()
         unanswered = away.leave(talk, lost_at)
         engine.gate.lost()
+        code = self._loss.code if self._loss else None
+        self._log.info("lost its connection: %s%s", cause, "" if code is None else f", close code {code}")
         error = self._loss.error if self._loss else None
         reason = self._loss.reason if self._loss else "expired"
         deadline = self._began + self._policy.deadline_ms / 1000
@@ -143,7 +147,7 @@ class Reconnector:
             except TimeoutError:
                 return reason, _given_up(self._attempts, self._flaps, error)
             except OmnirtError as problem:
-                log.info("attempt %d to connect again failed: %s", self._attempts, problem.kind)
+                self._log.info("attempt %d to connect again failed: %s", self._attempts, problem.kind)
                 error = ErrorInfo(kind=problem.kind, message=problem.message)
                 if (refused := for_good(problem)) is not None:
                     return "content" if refused == "content" else "error", error
@@ -151,7 +155,9 @@ class Reconnector:
             if self._loss is None:
                 break
         self._opened = time.monotonic()
-        away.come_back(talk, self._opened, self._attempts, self._opened - lost_at, restored=restored)
+        gap_s = self._opened - lost_at
+        self._log.info("is connected again: attempt %d, %d ms", self._attempts, round(gap_s * 1000))
+        away.come_back(talk, self._opened, self._attempts, gap_s, restored=restored)
         engine.carry_out()
         engine.link.up.set()
         engine.changed.notify()

@@ -45,7 +45,7 @@ NOT_HERE = {
 }
 UNTIL_ENDED = (
     "omnirt simulate",
-    "omnirt serve --data-dir data --agents agents/ --log-level warning",
+    "omnirt serve --data-dir data --agents agents/ --log-level info",
 )
 """These begin what goes on until somebody ends it."""
 

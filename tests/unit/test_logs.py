@@ -12,6 +12,7 @@ import pytest
 
 from omnirt import logs
 from omnirt.log_files import LogFile
+from omnirt.sessions.faults import of_session
 
 PROGRAM = """
 import logging, sys
@@ -135,6 +136,23 @@ def test_a_fault_that_comes_again_and_again_is_counted_and_not_written(
     said = "(and 980 more before)" if isinstance(formatter, logs.TextFormatter) else '"repeats":980'
     assert said in handler.lines[-2]
     assert "980" not in handler.lines[-1]
+
+
+@pytest.mark.parametrize("formatter", [logs.TextFormatter(), logs.JsonFormatter()], ids=["text", "json"])
+def test_a_line_about_a_session_says_of_which(formatter: logging.Formatter) -> None:
+    handler = Lines(formatter)
+    log = logging.Logger("omnirt.part")
+    log.addHandler(handler)
+    of_session(log, "s1").info("closed: %s", "stopped")
+    log.info("nothing of a session")
+    told, other = handler.lines
+    if isinstance(formatter, logs.TextFormatter):
+        assert told.endswith(" INFO omnirt.part: closed: stopped (session s1)")
+    else:
+        line = json.loads(told)
+        assert (line["message"], line["sessionId"]) == ("closed: stopped", "s1")
+    assert "ession " not in other.replace("a session", "")
+    assert "sessionId" not in other
 
 
 def test_what_a_host_has_a_log_id_of_is_always_found_if_without_its_traceback(clock: list[float]) -> None:
