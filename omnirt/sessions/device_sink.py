@@ -123,7 +123,8 @@ class DeviceSink:
         audio = self._plan.input if side == "input" else self._plan.output
         callback: Callable[..., None]
         if side == "input":
-            microphone = self._microphone = Microphone()
+            # The one that is listened to, if a device takes the place of another.
+            microphone = self._microphone = self._microphone or Microphone()
             callback = partial(_heard, microphone)
         else:
             # It is told its rate below, before it is asked for anything.
@@ -139,8 +140,9 @@ class DeviceSink:
         if self._player is not None and side == "output":
             self._player.rate = stream.rate
             self._voices.clear()
-        elif stream.rate != audio.sample_rate:
-            self._ears = Resampler("pcm16", stream.rate, audio.sample_rate)
+        elif side == "input":
+            same = stream.rate == audio.sample_rate
+            self._ears = None if same else Resampler("pcm16", stream.rate, audio.sample_rate)
 
     def _play(self, event: ev.RealtimeAudio) -> bool:
         stream = self._streams.get("output")

@@ -36,7 +36,7 @@ class Sound(ModuleType):
         super().__init__("sounddevice")
         self.default = SimpleNamespace(device=(0, 0))
         self.rate = rate
-        self.active = True
+        self.there = self.active = True
         self.time = 0.0
         self.hear: Callable[[bytes], None]
 
@@ -45,14 +45,15 @@ class Sound(ModuleType):
         return [{"name": "one", "default_samplerate": self.rate, **channels}]
 
     def check_input_settings(self, **_: Any) -> None:
-        if not self.active:
+        if not self.there:
             raise PortAudioError("Device unavailable")
 
     check_output_settings = check_input_settings
 
     def RawInputStream(self, callback: Any, **_: Any) -> Sound:
-        if not self.active:
+        if not self.there:
             raise PortAudioError("Device unavailable")
+        self.active = True
         self.hear = lambda pcm: callback(pcm, len(pcm) // 2, None, None)
         return self
 
@@ -155,6 +156,21 @@ async def test_a_microphone_at_another_rate_is_one_stream_after_a_loss(tmp_path:
 
 
 @driven
+async def test_a_microphone_that_takes_the_place_of_another_is_heard(tmp_path: Path, sound: Sound) -> None:
+    async with (
+        Provider.open() as provider,
+        omnirt_talk(tmp_path, devices=Devices(input="default"), **by_hand(provider)) as session,
+    ):
+        heard = Heard(session.stream_events())
+        sound.active = False
+        error = await heard.first(of(ev.RealtimeError))
+        assert isinstance(error, ev.RealtimeError)
+        assert "takes its place" in error.message
+        sound.hear(chunk(5))
+        assert numbers(await until_appended(provider, 0, 960)) == [5]
+
+
+@driven
 async def test_where_the_devices_are_gone_for_good_the_host_may_take_over(
     tmp_path: Path, sound: Sound
 ) -> None:
@@ -168,7 +184,7 @@ async def test_where_the_devices_are_gone_for_good_the_host_may_take_over(
             await session.send_audio(chunk(1))
         with pytest.raises(OmnirtError, match="plays"):
             session.playback("item_a", 0, 20)
-        sound.active = False
+        sound.there = sound.active = False
         await heard.count(of(ev.RealtimeError), 2)
         await session.send_audio(chunk(7))
         assert numbers(await until_appended(provider, 0, 960)) == [7]
