@@ -158,9 +158,19 @@ def _parser() -> argparse.ArgumentParser:
         help="let the host send any audio, in as many pieces as it likes",
     )
     parser.add_argument(
-        "--timeout", metavar="S", type=float, default=30.0, help="how long the host may take (default: 30)"
+        "--timeout", metavar="S", type=_timeout, default=30.0, help="how long the host may take (default: 30)"
     )
     return parser
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0 and up to 86400")
+    return seconds
 
 
 def _speed(text: str) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
-from omnirt.tapes.lines import HostLine
+from omnirt.protocol import jsonrpc
+from omnirt.tapes.lines import DaemonLine, HostLine, Tape
 from omnirt.tapes.patterns import Json, Names, TapeError, mismatch, resolve
 
 _VARYING: dict[str, frozenset[str]] = {
@@ -71,6 +73,31 @@ def method_of(message: Json) -> str:
     return method if isinstance(method, str) else ""
 
 
+def refusal(message: Json) -> str:
+    """Why the daemon would refuse a request whatever it asks for; nothing if it would not."""
+    if not isinstance(message, dict) or "method" not in message:
+        return ""
+    head = {name: message[name] for name in ("jsonrpc", "id", "method") if name in message}
+    parsed = jsonrpc.parse(json.dumps(head).encode())
+    return parsed.error.message if isinstance(parsed, jsonrpc.Invalid) else ""
+
+
+def is_sound(audio: Json, sample_bytes: int) -> bool:
+    """Whether it can be microphone audio: base64 of whole samples."""
+    try:
+        return audio == "<base64>" or (
+            isinstance(audio, str) and len(base64.b64decode(audio, validate=True)) % sample_bytes == 0
+        )
+    except ValueError:
+        return False
+
+
+def sample_bytes(tape: Tape) -> int:
+    """How long a sample of the host's is: a daemon says so as a session starts."""
+    said = [str(line.patterns) for line in tape.lines if isinstance(line, DaemonLine)]
+    return 1 if any("g711_" in text for text in said) else 2
+
+
 def params_of(message: Json) -> dict[str, Json]:
     """Its params, where they are an object."""
     params = message.get("params") if isinstance(message, dict) else None
@@ -107,10 +134,14 @@ class Matcher:
     Args:
         folder: Where the tape lies.
         ignore_audio: Whether audio of the host fits any other.
+        sample_bytes: Of that audio.
         translation: Is added to as messages are matched.
     """
 
-    def __init__(self, folder: Path, translation: Translation, *, ignore_audio: bool) -> None:
+    def __init__(
+        self, folder: Path, translation: Translation, *, ignore_audio: bool, sample_bytes: int
+    ) -> None:
+        self._sample_bytes = sample_bytes
         self._folder = folder
         self._ignore_audio = ignore_audio
         self._translation = translation
@@ -146,6 +177,8 @@ class Matcher:
             return mismatch(wanted, got, names)
         if "method" not in wanted or "method" not in got:
             return mismatch(_answer(wanted), _answer(got), names)
+        if (refused := refusal(got)) != refusal(wanted):
+            return f"$: a daemon {f'would refuse this: {refused}' if refused else 'would not refuse this'}"
         if (problem := mismatch(wanted["method"], got["method"], names, "$.method")) is not None:
             return problem
         if ("id" in wanted) != ("id" in got):
@@ -160,6 +193,10 @@ class Matcher:
         names: Names,
         sessions: dict[str, str],
     ) -> str | None:
+        if self._ignore_audio and method == "session.sendAudio":
+            good = is_sound(params_of(got).get("audio"), self._sample_bytes)
+            if good != is_sound(params_of(wanted).get("audio"), self._sample_bytes):
+                return f"$.params.audio: {'is' if good else 'is not'} base64 of whole samples"
         before, now = self._plain(method, wanted), self._plain(method, got)
         if not isinstance(before, dict) or not isinstance(now, dict):
             return mismatch(before, now, names, "$.params")

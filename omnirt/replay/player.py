@@ -12,12 +12,15 @@ from omnirt.replay.matching import (
     Matcher,
     Translation,
     is_chunk,
+    is_sound,
     method_of,
     params_of,
+    refusal,
+    sample_bytes,
     stream_of,
 )
 from omnirt.tapes.lines import DaemonLine, HostLine, Stall, Tape
-from omnirt.tapes.patterns import Json, TapeError, fill, literal, mismatch
+from omnirt.tapes.patterns import Json, TapeError, fill, literal, mismatch, resolve
 
 
 class Divergence(Exception):
@@ -58,8 +61,12 @@ class Player:
         self._speed = speed
         self._ignore_audio = ignore_audio
         self._translation = Translation()
-        self._matcher = Matcher(tape.folder, self._translation, ignore_audio=ignore_audio)
+        self._sample_bytes = sample_bytes(tape)
+        self._matcher = Matcher(
+            tape.folder, self._translation, ignore_audio=ignore_audio, sample_bytes=self._sample_bytes
+        )
         self._lines = self._played(tape)
+        self._check_audio()
         self._place = 0
         host = [line for line in self._lines if isinstance(line, HostLine)]
         self._open: dict[str, deque[HostLine]] = {}
@@ -98,7 +105,8 @@ class Player:
         Raises:
             Divergence: It is not the one that was to come.
         """
-        if method_of(message) in FREE or (not self._greeted and method_of(message) == "initialize"):
+        free = method_of(message) in FREE or (not self._greeted and method_of(message) == "initialize")
+        if free and not refusal(message):
             self._answer(message)
             return
         problems: list[tuple[HostLine, str]] = []
@@ -174,7 +182,7 @@ class Player:
             if isinstance(line, Stall):
                 raise TapeError(f"line {line.number}: a stall is for playing the host, not the daemon")
             message = line.message if isinstance(line, HostLine) else line.patterns[0]
-            if isinstance(line, HostLine) and method_of(message) in FREE:
+            if isinstance(line, HostLine) and method_of(message) in FREE and not refusal(message):
                 if isinstance(message, dict) and "id" in message:
                     free[json.dumps(message["id"])] += 1
                 continue
@@ -185,6 +193,19 @@ class Player:
                     continue
             played.append(line)
         return played
+
+    def _check_audio(self) -> None:
+        """Nothing is played of a tape whose audio is not there.
+
+        Raises:
+            TapeError: It is not.
+        """
+        for line in self._lines:
+            for pattern in [line.message] if isinstance(line, HostLine) else line.patterns:
+                try:
+                    resolve(pattern, self._tape.folder)
+                except (OSError, ValueError, EOFError) as error:
+                    raise TapeError(f"line {line.number}: {error}") from None
 
     def _candidates(self) -> list[HostLine]:
         """The first line of each stream that is still to come."""
@@ -220,7 +241,10 @@ class Player:
 
     def _let_pass(self, message: Json) -> bool:
         """Takes what is not on the tape and may come all the same."""
+        if refusal(message):
+            return False
         surplus = self._ignore_audio and is_chunk(message) and self._knows(message)
+        surplus = surplus and is_sound(params_of(message).get("audio"), self._sample_bytes)
         at_end = self._open.keys() <= {"end"} and method_of(message) in ("shutdown", "exit")
         allowed = any(self._matcher.fits(pattern, message) for pattern in self._tape.let_pass)
         if surplus or at_end or allowed:

@@ -110,5 +110,5 @@ def _unknown(name: str, hints: Mapping[str, str], names: Collection[str]) -> str
     if name in hints:
         return f"`{name}` {hints[name]}"
     shown = name if len(name) <= _MAX_ECHO else name[:_MAX_ECHO] + "…"
-    close = difflib.get_close_matches(shown, sorted(names), n=1)
+    close = difflib.get_close_matches(shown, sorted(set(names) - {name}), n=1)
     return f"Unknown member `{shown}`" + (f"; did you mean `{close[0]}`?" if close else "")

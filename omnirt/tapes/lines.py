@@ -15,6 +15,9 @@ from omnirt.tapes.patterns import Json, TapeError
 VERSION = 1
 """Of the format: the `tape` member of the first line."""
 
+_MAX_MS = 10**10
+"""Four months: longer than any daemon runs."""
+
 Mode = Literal["interactive", "bytes", "whole"]
 MODES: tuple[Mode, ...] = ("interactive", "bytes", "whole")
 FRAMINGS: tuple[Framing, ...] = ("lines", "headers")
@@ -107,6 +110,8 @@ def read_tape(path: Path) -> Tape:
             break
         if not tape.header:
             _take_header(tape, line)
+        elif isinstance(line, dict) and not _is_moment(line.get("atMs", 0)):
+            raise TapeError(f"{path.name}:{number}: atMs is no number of milliseconds")
         elif not (isinstance(line, dict) and _take(tape, number, line)):
             raise TapeError(f"{path.name}:{number}: no line of a tape: {row[:80].decode(errors='replace')}")
     if not tape.header:
@@ -132,11 +137,15 @@ def _refuse(word: str) -> NoReturn:
 
 def _take_header(tape: Tape, line: Any) -> None:
     version = line.get("tape") if isinstance(line, dict) else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise TapeError(f'{tape.path.name} is no tape: its first line has no "tape": {VERSION}')
     if version > VERSION:
         raise TapeError(f"{tape.path.name} is of a later version ({version}): this omnirt reads {VERSION}")
     tape.header = line
+
+
+def _is_moment(at_ms: Any) -> bool:
+    return isinstance(at_ms, int) and not isinstance(at_ms, bool) and 0 <= at_ms <= _MAX_MS
 
 
 def _take(tape: Tape, number: int, line: dict[str, Any]) -> bool:

@@ -57,6 +57,7 @@ def test_the_place_of_the_settings_is_none_of_them(tmp_path: Path) -> None:
     [
         ("config.toml", None, "$", "no such file"),
         ("config.toml", "opnai_api_key = 1\n", "$.opnai_api_key", "did you mean `openai_api_key`"),
+        ("config.toml", '[local]\napi_key = "x"\n', "$.local.api_key", "did you mean `chat_api_key`"),
         ("config.toml", "[simulator]\npace = 2\n", "$.simulator.pace", "Unknown"),
         ("config.toml", "[reconnect]\nattempts = 0\n", "$.reconnect.attempts", ">= 1"),
         ("config.toml", "a = \n", "$", "line 1"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from omnirt.replay.command import run
 from omnirt.replay.player import Divergence, Later, Player
 from omnirt.replay.telling import told
 from omnirt.tapes.lines import read_tape
@@ -222,20 +223,20 @@ def test_audio_may_be_left_out_of_account(tmp_path: Path) -> None:
         return call(request_id, "session.sendAudio", sessionId="s1", audio=audio, **more)
 
     lines = [
-        host(**chunk(1, "AAAA")),
+        host(**chunk(1, "AAA=")),
         daemon(id=1, result={"acceptedMs": 1}),
-        host(**chunk(2, "AAAA")),
+        host(**chunk(2, "AAA=")),
         daemon(id=2, result={"acceptedMs": 1}),
         daemon(method="realtime.inputSpeechStart", params={}),
         host(**chunk(3, "", commit=True)),
         daemon(id=3, result={"acceptedMs": 0}),
     ]
-    assert "$.params.audio" in Play(tmp_path, lines).diverges(chunk(1, "BBBB"))
+    assert "$.params.audio" in Play(tmp_path, lines).diverges(chunk(1, "BBA="))
     play = Play(tmp_path, lines, ignore_audio=True)
-    said = play.hears(*(chunk(n, "BBBB") for n in range(10, 15)))
+    said = play.hears(*(chunk(n, "BBA=") for n in range(10, 15)))
     assert sorted(message["id"] for message in said if "id" in message) == [10, 11, 12, 13, 14]
     assert [message["method"] for message in said if "method" in message] == ["realtime.inputSpeechStart"]
-    assert play.hears(chunk(20, "BBBB", commit=True))[0]["id"] == 20
+    assert play.hears(chunk(20, "BBA=", commit=True))[0]["id"] == 20
 
 
 def test_broken_messages_are_part_of_the_tape(tmp_path: Path) -> None:
@@ -299,3 +300,39 @@ def test_a_divergence_tells_no_secret_and_no_audio(tmp_path: Path) -> None:
     assert "$.params.settings: not expected" in text
     long = play.diverges(call(1, "session.sendAudio", sessionId="s1", audio="A" * 4000))
     assert "A" * 100 not in long
+
+
+@pytest.mark.parametrize("request_id", [True, {}, [1], 2.5, 1.0, 1000.0])
+@pytest.mark.parametrize("method", ["session.list", "ping"])
+def test_what_the_daemon_refuses_is_no_match(tmp_path: Path, request_id: Any, method: str) -> None:
+    lines = [host(id=1, method="session.list"), daemon(id=1, result={})]
+    for wrong in ({"id": request_id}, {"jsonrpc": "1.0", "id": 1}):
+        Play(tmp_path, lines).diverges({"jsonrpc": "2.0", "method": method, **wrong})
+    refused = host(id=request_id, method=method)
+    play = Play(tmp_path, [refused, daemon(id=None, error={})])
+    assert len(play.hears(refused["msg"])) == 1
+
+
+@pytest.mark.parametrize("audio", ["no base64!", "AAA=AAA", "AA==", 5])
+def test_audio_that_may_be_any_is_audio_all_the_same(tmp_path: Path, audio: Any) -> None:
+    chunk = {"sessionId": "s1", "audio": "AAA="}
+    lines = [host(id=1, method="session.start", params=START)]
+    wrong = call(2, "session.sendAudio", **{**chunk, "audio": audio})
+    for more in ([host(id=2, method="session.sendAudio", params=chunk)], []):
+        play = Play(tmp_path, [*lines, *more], ignore_audio=True)
+        play.hears(lines[0]["msg"])
+        play.diverges(wrong)
+
+
+def test_a_tape_without_its_audio_is_not_begun(tmp_path: Path) -> None:
+    for reference in ("<audio:gone.audio#0+4>", "<audio:gone.wav>"):
+        with pytest.raises(TapeError, match="line 2"):
+            Play(tmp_path, [host(method="session.sendAudio", params={"audio": reference})])
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "-1", "0", "x"])
+def test_a_host_is_waited_for_within_bounds(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["t.jsonl", f"--timeout={seconds}"])
+    assert ended.value.code == 2
+    assert "no number of seconds" in capsys.readouterr().err

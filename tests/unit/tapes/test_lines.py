@@ -68,6 +68,11 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
         ('{"tape": 99}\n', "later version"),
         (f'{HEADER}{{"dir": "nowhere"}}\n', "t.jsonl:2: no line of a tape"),
         (f"{HEADER}[]\n", "no line"),
+        ('{"tape": 0}\n', "is no tape"),
+        ('{"tape": true}\n', "is no tape"),
+        (f'{HEADER}{{"dir": "host", "atMs": null, "msg": 1}}\n', ":2: atMs"),
+        (f'{HEADER}{{"dir": "host", "atMs": "x", "msg": 1}}\n', ":2: atMs"),
+        (f'{HEADER}{{"dir": "host", "atMs": 1e300, "msg": 1}}\n', ":2: atMs"),
     ],
 )
 def test_what_is_no_tape_is_refused(tmp_path: Path, text: str, problem: str) -> None:
