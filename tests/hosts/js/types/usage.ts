@@ -70,7 +70,7 @@ void request("session.start", { agent: "concierge", recrod: "both" });
 // @ts-expect-error: what a host sends is one of the known values
 void request("session.start", { agent: "concierge", record: "everything" });
 // @ts-expect-error: … of the devices too
-void request("session.start", { agent: "concierge", devices: { input: 0, duplex: "fulll" } });
+void request("session.start", { agent: "concierge", devices: { input: 0, duplex: "triplex" } });
 // @ts-expect-error: an agent has a name
 void request("session.start", { agent: { instructions: "Help." } });
 // @ts-expect-error: members of agents are spelt as in their files
