@@ -9,7 +9,6 @@ import pytest
 
 from omnirt.protocol import events as ev
 from omnirt.protocol.types import Event
-from omnirt.sessions import link
 from omnirt.sessions.items import MAX_ARGUMENTS_CHARS, SHOWN_CHARS
 from omnirt.sessions.tool_turns import MAX_FAILED_TURNS, MAX_TOOL_TURNS
 from tests.support.daemon import driven
@@ -21,11 +20,7 @@ from tests.unit.sessions.helpers import Talk
 
 
 @pytest.mark.parametrize("told", [0, 1], ids=["first of all", "before the settings are answered"])
-def test_a_call_before_the_session_holds_nothing_up_and_is_answered_then(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int
-) -> None:
-    monkeypatch.setattr(link, "HANDSHAKE_S", 3.0)
-
+def test_a_call_before_the_session_holds_nothing_up_and_is_answered_then(tmp_path: Path, told: int) -> None:
     @driven
     async def talk() -> None:
         async with Provider.open(answers=False) as provider:
