@@ -195,11 +195,11 @@ class Lane:
             self._append(entry)
 
     def _lost(self, item_id: str, from_ms: int, lost_ms: int, at_ms: int) -> RealtimeFlow | None:
-        """Counts audio that is dropped; what tells of it, unless the flow behind it can, or nobody asks."""
+        """Counts audio that is dropped; what tells of it, unless the flow beside it can, or nobody asks."""
         self._queue.dropped_audio_ms += lost_ms
         self.dropped_ms += lost_ms
         flow = None if self._open_flow is None else self._open_flow.flow
-        if flow is not None and flow.item_id == item_id:
+        if flow is not None and flow.item_id == item_id and _adjoins(flow, from_ms, lost_ms):
             flow.from_ms = from_ms if flow.from_ms is UNSET else min(flow.from_ms, from_ms)
             flow.dropped_ms += lost_ms
             flow.queued_bytes = self._bytes
@@ -246,3 +246,9 @@ class Lane:
         self._queue.take_turn(self)
         if self._closed:
             self._queue.forget(self)
+
+
+def _adjoins(flow: RealtimeFlow, from_ms: int, lost_ms: int) -> bool:
+    """Whether audio is just before or just behind what `flow` tells of: there may be other flows between."""
+    start_ms = 0 if flow.from_ms is UNSET else flow.from_ms
+    return start_ms in (from_ms + lost_ms, from_ms - flow.dropped_ms)

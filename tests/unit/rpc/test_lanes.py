@@ -219,6 +219,25 @@ def test_the_bound_holds_over_all_lanes_and_who_has_most_gives_up_the_end_of_its
     assert (queue.lane_bytes, greedy.has_audio, greedy.waiting) == (0, False, False)
 
 
+def test_flows_of_one_item_leave_no_hole_between_them() -> None:
+    queue = new_queue(limit=2000)
+    greedy, modest = open_lane(queue), open_lane(queue)
+    for offset in range(0, 200, 20):
+        greedy.put(audio("one", offset, session="greedy"))
+    leave(queue, limit=1)
+    greedy.put(audio("one", 200, session="greedy"))
+    for offset in (0, 20):
+        modest.put(audio("two", offset))
+        greedy.put(audio("one", 220 + offset, session="greedy"))
+    at_ms = 20
+    for message in leave(queue):
+        params = message["params"]
+        if params["sessionId"] == "greedy":
+            assert params.get("fromMs", params.get("offsetMs")) == at_ms
+            at_ms += params.get("droppedMs", 20)
+    assert at_ms == 260
+
+
 @driven
 async def test_audio_given_up_for_another_lane_keeps_nobody_waiting() -> None:
     queue = new_queue(limit=900)
