@@ -9,6 +9,8 @@ from pathlib import Path
 
 _POLL_S = 1.0
 """Where the system cannot tell of a death: a third of what the protocol allows."""
+_READINGS = 20
+"""Of the children, while threads end in between: more than a process has threads that end at once."""
 
 
 async def wait_for_death(pid: int) -> None:
@@ -66,11 +68,29 @@ def kill_children(spared: set[int]) -> None:
 
 
 def _children_of(pid: int) -> list[int]:
+    """Its children, which Linux lists by thread.
+
+    A thread that ends hands its own to another, maybe to one that was read before: then they are read anew.
+    """
+    found: set[int] = set()
+    for _ in range(_READINGS):
+        threads = _threads_of(pid)
+        for thread in threads:
+            try:
+                text = (thread / "children").read_text()
+            except OSError:
+                continue  # it ended
+            found.update(map(int, text.split()))
+        if _threads_of(pid) == threads:
+            break
+    return list(found)
+
+
+def _threads_of(pid: int) -> list[Path]:
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except (OSError, ValueError):
-        return []
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []  # the process is gone, or this is not Linux
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from omnirt.daemon.serving import Daemon
 from omnirt.settings import ServeSettings
@@ -75,6 +79,15 @@ async def converse(end: End) -> list[str]:
         waited = await end.ask("session.wait", sessionId="same")
         said += [response["text"] for response in waited["responses"]]
     return said
+
+
+@pytest.fixture(autouse=True)
+def _handlers_of_others() -> Iterator[None]:
+    """A daemon has the handlers of its process hide secrets; here they are pytest's, which go on."""
+    before = {handler: list(handler.filters) for handler in logging.getLogger().handlers}
+    yield
+    for handler, filters in before.items():
+        handler.filters[:] = filters
 
 
 @driven

@@ -1,4 +1,4 @@
-"""The host's death is seen, with and without the system's help."""
+"""The host's death is seen, with and without the system's help; no child is overlooked."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from omnirt.daemon.family import wait_for_death
+from omnirt.daemon.family import children, wait_for_death
 from tests.support.daemon import WAIT_S, driven
 
 
@@ -29,3 +30,24 @@ def test_a_death_is_seen(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.wait_for(wait_for_death(process.pid), WAIT_S)
 
     run()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are listed by Linux")
+def test_a_child_is_found_while_threads_come_and_go() -> None:
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+
+    busy = [threading.Thread(target=come_and_go) for _ in range(3)]
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        for thread in busy:
+            thread.start()
+        overlooked = sum(child.pid not in children() for _ in range(300))
+        over.set()
+        for thread in busy:
+            thread.join()
+    assert overlooked == 0
