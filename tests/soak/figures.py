@@ -20,8 +20,8 @@ WARM_UP = 2
 MAX_SLOPE_MB = 1.5
 """Per minute, over the rounds after those."""
 SPARE_DESCRIPTORS = 16
-"""SQLite keeps those of connections that were closed while others lock the file, for the next ones: as many as
-there ever were at once. What leaks with sessions is many more."""
+"""SQLite keeps those of connections that were closed while others lock the file, for the next ones: as many
+as there ever were at once. What leaks with sessions is many more."""
 NOISE_MB = 8.0
 """By so much the allocator may stray: in a short soak, no slope is seen through it."""
 SETTLE_S = 10.0
