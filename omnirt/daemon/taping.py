@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
@@ -211,21 +212,27 @@ class _Ahead(_Tapped):
 
     def __init__(self, source: Source, taping: Taping) -> None:
         super().__init__(source, taping)
-        self._unsent: list[bytes] = []
+        self._told: Counter[bytes] = Counter()
+        """What was told, and has not left yet."""
 
     def take(self, limit: int) -> list[bytes]:
         """The next frames, which are on the tape."""
         taken = super().take(limit)
         if not taken:
-            self._unsent.clear()
+            self._told.clear()
             return taken
-        # What did not fit into the last write was told then.
-        self._taping.sent([frame for frame in taken if frame not in self._unsent])
+        known, new = self._told.copy(), []
+        for frame in taken:  # what did not fit into the last write was told then
+            if known[frame]:
+                known[frame] -= 1
+            else:
+                new.append(frame)
+        self._told.update(new)
+        self._taping.sent(new)
         self._taping.catch_up()
         return taken
 
     def sent(self, count: int) -> None:
         """The first `count` frames taken are on their way."""
-        left = self._taken[:count]
-        self._unsent = [frame for frame in [*self._unsent, *self._taken[count:]] if frame not in left]
+        self._told -= Counter(self._taken[:count])
         self._source.sent(count)

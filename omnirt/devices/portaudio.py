@@ -61,13 +61,21 @@ class Stream:
 
     @property
     def running(self) -> bool:
-        """Whether it still is."""
-        return bool(self.raw.active)
+        """Whether it still is; not, where PortAudio does not know."""
+        try:
+            with _explained(self.name):
+                return bool(self.raw.active)
+        except OmnirtError:
+            return False
 
     @property
     def now(self) -> float:
-        """By the clock of its callback's times, in seconds."""
-        return float(self.raw.time)
+        """By the clock of its callback's times, in seconds; long ago, where PortAudio does not know."""
+        try:
+            with _explained(self.name):
+                return float(self.raw.time)
+        except OmnirtError:
+            return float("-inf")
 
 
 def listed() -> list[Device]:

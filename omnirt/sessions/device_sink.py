@@ -7,6 +7,7 @@ how far it was played is reported as a host would. A device that goes away ends 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
@@ -27,6 +28,8 @@ from omnirt.specs.threads import apart
 if TYPE_CHECKING:
     from omnirt.sessions.engine import Engine
     from omnirt.sessions.plan import Plan
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 0.03
 """How often the position of the loudspeaker is taken."""
@@ -169,7 +172,10 @@ class DeviceSink:
         """Run the devices until cancelled."""
         engine.look_at_player = partial(self._look, engine)
         for stream in self._streams.values():
-            await apart(stream.start)
+            try:
+                await apart(stream.start)
+            except OmnirtError as error:  # one that does not run is replaced below
+                log.debug("a device does not start: %s", error.message)
         tasks = [self._watch(engine, side) for side in list(self._streams)]
         if self._microphone is not None:
             tasks.append(self._listen(engine, self._microphone, hear))

@@ -28,11 +28,14 @@ def audio_text(name: str, folder: Path, *, silence: bool) -> str:
 
     Raises:
         OSError: The file can't be read.
-        ValueError: It is shorter than the tape says.
+        ValueError: It is shorter than the tape says, or is none that a tape may name: tapes come from others,
+            and what they name goes to the host.
     """
     if name.isdigit():
         return base64.b64encode(bytes(min(int(name), _MAX_SILENCE))).decode() if silence else "<base64>"
     if piece := _PIECE.fullmatch(name):
+        if Path(piece["name"]).name != piece["name"]:
+            raise ValueError("pieces of audio are in a file beside the tape")
         with (folder / piece["name"]).open("rb") as file:
             file.seek(int(piece["offset"]))
             data = file.read(int(piece["length"]))

@@ -77,8 +77,8 @@ async def test_what_leaves_is_on_a_synchronous_tape_before(tmp_path: Path) -> No
     path = tmp_path / "t.jsonl"
     tape = taping(path, sync=True)
     tape.received(PING + b"\n")
-    source = tape.source(Frames(*(b'{"id":%d}\n' % number for number in range(3))))
-    for count, told in ((1, 2), (0, 3), (2, 3), (0, 3)):  # two are taken at once, and may come again
+    source = tape.source(Frames(*(b'{"id":%d}\n' % number for number in (0, 1, 1))))
+    for count, told in ((1, 2), (0, 3), (2, 3), (0, 3)):  # two at once, maybe alike, maybe again
         source.take(1)
         assert path.read_bytes().count(b'"dir":"daemon"') == told
         source.sent(count)

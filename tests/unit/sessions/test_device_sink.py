@@ -37,7 +37,7 @@ class Sound(ModuleType):
         self.default = SimpleNamespace(device=(0, 0))
         self.rate = rate
         self.there = self.active = True
-        self.time = 0.0
+        self.starts = True
         self.hear: Callable[[bytes], None]
 
     def query_devices(self) -> list[dict[str, Any]]:
@@ -60,8 +60,18 @@ class Sound(ModuleType):
     def RawOutputStream(self, **_: Any) -> Sound:
         return self.RawInputStream(None)
 
+    @property
+    def time(self) -> float:
+        if not self.active:
+            raise PortAudioError("Error getting stream time")
+        return 0.0
+
     def start(self) -> None:
         """Calls back when the test says."""
+        if not self.starts:
+            self.starts = True
+            self.active = False
+            raise PortAudioError("Device unavailable")
 
     abort = close = lambda self, ignore_errors: None
 
@@ -168,6 +178,26 @@ async def test_a_microphone_that_takes_the_place_of_another_is_heard(tmp_path: P
         assert "takes its place" in error.message
         sound.hear(chunk(5))
         assert numbers(await until_appended(provider, 0, 960)) == [5]
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_device_that_does_not_start_is_one_that_is_lost(side: str, tmp_path: Path, sound: Sound) -> None:
+    @driven
+    async def run() -> None:
+        sound.starts = False
+        one = Devices(input="default") if side == "input" else Devices(output="default")
+        async with (
+            Provider.open() as provider,
+            omnirt_talk(tmp_path, devices=one, **by_hand(provider)) as session,
+        ):
+            error = await Heard(session.stream_events()).first(of(ev.RealtimeError))
+            assert isinstance(error, ev.RealtimeError)
+            assert "takes its place" in error.message
+            if side == "input":
+                sound.hear(chunk(5))
+                assert numbers(await until_appended(provider, 0, 960)) == [5]
+
+    run()
 
 
 @driven

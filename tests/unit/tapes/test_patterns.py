@@ -80,6 +80,10 @@ def test_audio_in_a_file_beside_the_tape_comes_back_exactly(tmp_path: Path) -> N
     assert resolve({"audio": "<audio:t.audio#3+4>"}, tmp_path) == {"audio": expected}
     with pytest.raises(ValueError, match="ends before"):
         resolve("<audio:t.audio#8+4>", tmp_path)
+    (tmp_path / "tapes").mkdir()
+    for elsewhere in ("../t.audio", str(tmp_path / "t.audio")):
+        with pytest.raises(ValueError, match="beside the tape"):
+            resolve(f"<audio:{elsewhere}#3+4>", tmp_path / "tapes")
 
 
 def test_audio_that_was_not_kept_is_silence_of_its_length_and_fits_any() -> None:
