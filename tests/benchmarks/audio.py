@@ -36,11 +36,18 @@ def stamped(number: int) -> bytes:
 
 
 class Ages:
-    """The ages of chunks that arrive, and whether their order was kept."""
+    """How long chunks were on their way, and whether their order was kept.
+
+    Attributes:
+        times: When each was made and when it arrived, in ns of the monotonic clock.
+    """
 
     def __init__(self) -> None:
-        self.us: list[float] = []
+        self.times: list[tuple[int, int]] = []
         self.in_order = True
+
+    def __len__(self) -> int:
+        return len(self.times)
 
     def add(self, text: bytes, at: int) -> None:
         """One more, whose base64 begins at `at`."""
@@ -49,5 +56,5 @@ class Ages:
     def add_raw(self, chunk: bytes) -> None:
         """One more, decoded."""
         made, number = _STAMP.unpack_from(chunk)
-        self.in_order &= number == len(self.us)
-        self.us.append((time.monotonic_ns() - made) / 1000)
+        self.in_order &= number == len(self.times)
+        self.times.append((made, time.monotonic_ns()))

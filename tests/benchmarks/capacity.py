@@ -16,7 +16,7 @@ SHARE = Target(70, "%", at_least=True)
 
 def p99_ms(found: Load) -> float:
     """The slower direction's."""
-    return max(percentile(found.up, 99), percentile(found.down, 99)) / 1000
+    return max(percentile(found.ages("up"), 99), percentile(found.ages("down"), 99)) / 1000
 
 
 def rows() -> list[Row]:

@@ -99,10 +99,14 @@ class Child(asyncio.SubprocessProtocol):
                 self._more.clear()
                 await self._more.wait()
 
+    def end(self) -> None:
+        """End of stdin."""
+        self._in.close()
+
     async def close(self) -> None:
         """End of stdin, and wait."""
         self.on_line = None
-        self._in.close()
+        self.end()
         async with asyncio.timeout(LIMIT_S):
             await self._exited.wait()
         self._transport.close()

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tests.benchmarks import ways
 from tests.benchmarks.audio import Ages
 from tests.benchmarks.child import LIMIT_S, LOAD_CORE, TESTED_CORE, Child, pin
 from tests.benchmarks.pace import INTERVAL_S, paced
 from tests.benchmarks.peer import Part
+from tests.benchmarks.stolen import Stolen, Times, watch
 
 DELTA_S = 0.1
 Open = Callable[[str, int], AbstractAsyncContextManager[ways.Way]]
@@ -23,14 +24,26 @@ class Load(NamedTuple):
 
     Attributes:
         cpu: Percent of one core, per session.
-        up, down: Ages of the chunks in µs, at the provider's and at the host's end.
+        up, down: When each chunk was made and when it arrived, at the provider's and at the host's end.
         in_order: Whether none overtook another.
+        stolen: When the machine did not run.
     """
 
     cpu: float
-    up: list[float]
-    down: list[float]
+    up: Times
+    down: Times
     in_order: bool
+    stolen: Stolen
+
+    def ages(self, direction: Literal["up", "down"]) -> list[float]:
+        """How long those were on their way that the machine did not hold up, in µs."""
+        times = self.up if direction == "up" else self.down
+        return [(end - begin) / 1000 for begin, end in times if not self.stolen.spoilt(begin, end)]
+
+    @property
+    def left_out(self) -> float:
+        """How many the machine held up, in percent."""
+        return 100 * (1 - len(self.ages("up") + self.ages("down")) / (len(self.up) + len(self.down)))
 
 
 def part_of(seconds: float) -> Part:
@@ -42,7 +55,7 @@ async def through(open_way: Open, sessions: int, seconds: float) -> Load:
     """One round through pipes."""
     pin(LOAD_CORE)
     part = part_of(seconds)
-    async with ways.peer(part) as (url, provider), open_way(url, sessions) as way:
+    async with ways.peer(part) as (url, provider), open_way(url, sessions) as way, watch() as stolen:
         ages = [Ages() for _ in range(sessions)]
         over = asyncio.Event()
 
@@ -50,7 +63,7 @@ async def through(open_way: Open, sessions: int, seconds: float) -> Load:
             found = way.delta(line)
             if found is not None:
                 ages[found[0]].add(line, found[1])
-                if all(len(one.us) == part.deltas for one in ages):
+                if all(len(one) == part.deltas for one in ages):
                     over.set()
 
         async def begin(session: int) -> None:
@@ -65,15 +78,15 @@ async def through(open_way: Open, sessions: int, seconds: float) -> Load:
         await asyncio.wait_for(over.wait(), LIMIT_S)
         up, up_in_order = await reports(provider, sessions)
         cpu = (way.child.cpu_s - before) / sessions / seconds * 100
-        down = [age for one in ages for age in one.us]
-        return Load(cpu, up, down, up_in_order and all(one.in_order for one in ages))
+        down = [times for one in ages for times in one.times]
+        return Load(cpu, up, down, up_in_order and all(one.in_order for one in ages), stolen)
 
 
 async def sdk_alone(sessions: int, seconds: float) -> Load:
     """One round of the SDK by itself, which has the audio in its own process."""
     pin(LOAD_CORE)
     part = part_of(seconds)
-    async with ways.peer(part) as (url, provider):
+    async with ways.peer(part) as (url, provider), watch() as stolen:
         counts = [str(count) for count in (sessions, part.expect, part.deltas)]
         child = await Child.spawn("-m", "tests.benchmarks.sdk_alone", url, *counts, core=TESTED_CORE)
         await child.until(b"ready")
@@ -84,10 +97,10 @@ async def sdk_alone(sessions: int, seconds: float) -> Load:
         cpu = (child.cpu_s - before) / sessions / seconds * 100
         child.send(b"")
         await child.close()
-        return Load(cpu, up, found["down"], in_order and found["in_order"])
+        return Load(cpu, up, found["down"], in_order and found["in_order"], stolen)
 
 
-async def reports(provider: Child, sessions: int) -> tuple[list[float], bool]:
-    """The ages of what the provider received, and whether it came in order."""
+async def reports(provider: Child, sessions: int) -> tuple[Times, bool]:
+    """When what the provider received was made and arrived, and whether it came in order."""
     told = [json.loads(await provider.until(b'"up"')) for _ in range(sessions)]
-    return [age for one in told for age in one["up"]], all(one["in_order"] for one in told)
+    return [times for one in told for times in one["up"]], all(one["in_order"] for one in told)

@@ -1,7 +1,8 @@
 """The provider's end of the benchmarks, in a process of its own.
 
 Speaks just enough of the realtime protocol to keep a client content. Prints its port first; for each
-connection, when it has received `expect` chunks of audio, a line of JSON with their ages in µs.
+connection, when it has received `expect` chunks of audio, a line of JSON that says when each was made
+and when it arrived.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ async def listen(connection: ServerConnection, part: Part) -> None:
         text = message.encode() if isinstance(message, str) else message
         if b"input_audio_buffer.append" in text:
             ages.add(text, text.index(b'"', text.index(b'"audio":') + 8) + 1)
-            if len(ages.us) == part.expect:
-                sys.stdout.write(json.dumps({"up": ages.us, "in_order": ages.in_order}) + "\n")
+            if len(ages) == part.expect:
+                sys.stdout.write(json.dumps({"up": ages.times, "in_order": ages.in_order}) + "\n")
                 sys.stdout.flush()
         elif b"session.update" in text:
             await send(connection, "session.updated", session={**_SESSION, "audio": _AUDIO})

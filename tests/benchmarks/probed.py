@@ -1,8 +1,8 @@
 """`omnirt serve` with a probe in its loop, which at SIGUSR1 appends what it found to the file OMNIRT_PROBE.
 
 A stall is how much later than asked for a timer of one millisecond fires, less the time for which the system
-let the thread wait for a core. Waiting for the interpreter's lock counts, and its holder may wait for a
-core; so the CPU time that the process used in a stall is told as well, where no other program shows.
+let the thread wait for a core. All that are longer are told with their times, so that those in which the
+machine itself did not run can be taken away as well.
 """
 
 from __future__ import annotations
@@ -39,26 +39,23 @@ class Probe:
         self._beat()
 
     def _reset(self) -> None:
-        self._worst = self._busiest = self._collection = self._beats = 0
+        self._stalls: list[tuple[int, int, int]] = []
+        """Begin and end, and how long the thread did not wait for a core meanwhile: of each, in ns."""
+        self._collection = 0
 
     def _begin(self) -> None:
-        self._beaten, self._waited, self._used = (
-            time.monotonic_ns(),
-            self._waited_ns(),
-            time.process_time_ns(),
-        )
+        self._beaten, self._waited = time.monotonic_ns(), self._waited_ns()
 
     def _waited_ns(self) -> int:
         """For how long this thread has waited for a core, in all."""
         return int(os.pread(self._schedule, 64, 0).split()[1])
 
     def _beat(self) -> None:
-        beaten, waited, used = self._beaten, self._waited, self._used
+        due, waited = self._beaten + BEAT_NS, self._waited
         self._begin()
-        late = self._beaten - beaten - BEAT_NS - (self._waited - waited)
-        self._worst = max(self._worst, late)
-        self._busiest = max(self._busiest, min(late, self._used - used))
-        self._beats += 1
+        late = self._beaten - due - (self._waited - waited)
+        if late > BEAT_NS:
+            self._stalls.append((due, self._beaten, late))
         self._loop.call_later(BEAT_NS / 1e9, self._beat)
 
     def _collected(self, phase: str, info: dict[str, int]) -> None:
@@ -69,11 +66,7 @@ class Probe:
 
     def _tell(self) -> None:
         """What came since the last time, then a full collection, as the last thing of this report."""
-        told: dict[str, Any] = {
-            "stall_ms": self._worst / 1e6,
-            "busy_ms": self._busiest / 1e6,
-            "beats": self._beats,
-        }
+        told: dict[str, Any] = {"stalls": self._stalls}
         gc.collect()
         told["collection_ms"] = self._collection / 1e6
         with self._report.open("a", encoding="ascii") as report:

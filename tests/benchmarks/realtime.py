@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from tests.benchmarks import load, ways
 from tests.benchmarks.load import Load
@@ -40,10 +41,14 @@ def latency_rows() -> list[Row]:
     """How long audio is on its way, harness included."""
     found = measure(LATENCY_SESSIONS, ROUNDS, SECONDS)
     rows: list[Row] = []
-    for direction, title in (("up", "stdin → provider's socket"), ("down", "provider's socket → stdout")):
+    directions: dict[Literal["up", "down"], str] = {
+        "up": "stdin → provider's socket",
+        "down": "provider's socket → stdout",
+    }
+    for direction, title in directions.items():
         for percent, limit in ((50, 2), (99, 3)):
             at = {
-                name: [percentile(getattr(one, direction), percent) for one in loads]
+                name: [percentile(one.ages(direction), percent) for one in loads]
                 for name, loads in found.items()
             }
             what = f"{title}, p{percent}"
@@ -51,6 +56,8 @@ def latency_rows() -> list[Row]:
             if direction == "down":  # upwards the SDK has the audio in its own process
                 rows.append(plain(f"{what}: SDK alone", at["sdk"], "µs"))
             rows.append(against(f"{what}: omnirt", at["daemon"], "µs", at["relay"], "relay", Target(limit)))
+    left_out = [one.left_out for loads in found.values() for one in loads]
+    rows.append(plain("left out, as the machine held them up, all ways", left_out, "%"))
     disorder = [sum(not one.in_order for one in loads) for loads in found.values()]
     rows.append(
         plain("rounds with a message out of order, all ways", [float(sum(disorder))], "", Target(0, ""))

@@ -1,8 +1,8 @@
 """The other floor: the voice SDK alone (`RealtimeRunner`), in a process that has the audio at hand.
 
 Prints `ready` when its sessions are connected. A line on stdin sets it off: for each session chunks of audio
-at the pace of speech, while it listens to what comes. When all is over it prints the ages of the audio that
-it received.
+at the pace of speech, while it listens to what comes. When all is over it prints when the audio that it
+received was made and arrived.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ async def listen(session: RealtimeSession, deltas: int) -> Ages:
         async for event in session:
             if event.type == "audio":
                 ages.add_raw(event.audio.data)
-                if len(ages.us) == deltas:
+                if len(ages) == deltas:
                     break
     return ages
 
@@ -51,7 +51,7 @@ async def main(url: str, count: int, chunks: int, deltas: int) -> None:
     await paced(count, chunks, begin, chunk)
     down = [await task for task in listening]
     told = {
-        "down": [age for ages in down for age in ages.us],
+        "down": [times for ages in down for times in ages.times],
         "in_order": all(ages.in_order for ages in down),
     }
     print(json.dumps(told), flush=True)

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.benchmarks import load, ways
 from tests.benchmarks.child import LIMIT_S, LOAD_CORE, pin
 from tests.benchmarks.load import Load
 from tests.benchmarks.peer import Part
+from tests.benchmarks.stolen import Stolen, watch
 from tests.benchmarks.table import Row, Target, plain
 
 ROUNDS = 5
@@ -27,10 +28,9 @@ PAUSE_S = 0.05
 
 
 class Found(NamedTuple):
-    """ms: the worst stall, the CPU time of the busiest, and that of the worst collection, full ones too."""
+    """In ms: the worst stall, and the CPU time of the worst collection, full ones too."""
 
     stall: float
-    busy: float
     collection: float
 
 
@@ -47,15 +47,15 @@ class Probed:
         self._report = report
         self._read = 0
 
-    async def found(self) -> Found:
+    async def told(self) -> dict[str, Any]:
         """What the probe found since the last time."""
         os.kill(self.way.child.pid, signal.SIGUSR1)
         async with asyncio.timeout(LIMIT_S):
             while not (lines := self._lines())[self._read :]:
                 await asyncio.sleep(0.01)
         self._read = len(lines)
-        told = json.loads(lines[-1])
-        return Found(told["stall_ms"], told["busy_ms"], told["collection_ms"])
+        told: dict[str, Any] = json.loads(lines[-1])
+        return told
 
     def _lines(self) -> list[str]:
         text = self._report.read_text(encoding="ascii") if self._report.exists() else ""
@@ -63,33 +63,44 @@ class Probed:
 
 
 @asynccontextmanager
-async def probed(url: str, sessions: int, results: list[Found]) -> AsyncIterator[ways.Daemon]:
-    """A daemon with its sessions; what its probe finds while it is used is added to `results`."""
+async def probed(url: str, sessions: int, told: dict[str, Any]) -> AsyncIterator[ways.Daemon]:
+    """A daemon with its sessions; what its probe finds while it is used is put into `told`."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "probe.jsonl"
         os.environ["OMNIRT_PROBE"] = str(report)
         async with ways.daemon(url, sessions, module=("-m", "tests.benchmarks.probed")) as way:
             probe = Probed(way, report)
-            await probe.found()  # what the start of the sessions did
+            await probe.told()  # what the start of the sessions did
             yield way
-            results.append(await probe.found())
+            told.update(await probe.told())
 
 
-async def slow_reader(deltas: int, results: list[Found]) -> None:
+def found(told: dict[str, Any], stolen: Stolen) -> Found:
+    """What a probe told, less what was the machine's doing."""
+    stalls = [late - stolen.within(begin, end) for begin, end, late in told["stalls"]]
+    return Found(max(stalls, default=0) / 1e6, told["collection_ms"])
+
+
+async def slow_reader(deltas: int) -> Found:
     """A flood of audio to a host that reads now and then."""
     pin(LOAD_CORE)
-    async with ways.peer(Part(deltas=deltas, interval_s=0)) as (url, _), probed(url, 1, results) as way:
+    told: dict[str, Any] = {}
+    part = Part(deltas=deltas, interval_s=0)
+    async with ways.peer(part) as (url, _), probed(url, 1, told) as way, watch() as stolen:
         over = ways.ask(way, deltas)
         while not over.is_set():
             way.child.pause()
             await asyncio.sleep(PAUSE_S)
             way.child.resume()
             await asyncio.sleep(0.002)
+    return found(told, stolen)
 
 
-async def recording(sessions: int, seconds: float, results: list[Found]) -> Load:
+async def recording(sessions: int, seconds: float) -> tuple[Load, Found]:
     """Sessions that record, at the pace of speech."""
-    return await load.through(partial(probed, results=results), sessions, seconds)
+    told: dict[str, Any] = {}
+    carried = await load.through(partial(probed, told=told), sessions, seconds)
+    return carried, found(told, carried.stolen)
 
 
 def rows() -> list[Row]:
@@ -97,10 +108,10 @@ def rows() -> list[Row]:
     slow: list[Found] = []
     busy: list[Found] = []
     for _ in range(ROUNDS):
-        asyncio.run(slow_reader(SLOW_DELTAS, slow))
-        asyncio.run(recording(RECORDING, SECONDS, busy))
+        slow.append(asyncio.run(slow_reader(SLOW_DELTAS)))
+        busy.append(asyncio.run(recording(RECORDING, SECONDS))[1])
     collections = [
-        max(pair) for pair in zip((f.collection for f in slow), (f.collection for f in busy), strict=True)
+        max(pair) for pair in zip([f.collection for f in slow], [f.collection for f in busy], strict=True)
     ]
     return [
         plain("a host that reads nothing 50 ms at a time", [f.stall for f in slow], "ms", Target(10, "ms")),

@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import __main__ as bench, dispatch, flood, load, memory, report, stalls, table, ways
+from tests.benchmarks import (
+    __main__ as bench,
+    dispatch,
+    flood,
+    load,
+    memory,
+    report,
+    stalls,
+    stolen,
+    table,
+    ways,
+)
+from tests.benchmarks.child import LOAD_CORE, TESTED_CORE
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="benchmarks read the clocks of other processes"
@@ -51,11 +63,19 @@ def test_the_sdk_alone_carries_a_load_in_order() -> None:
 
 
 def test_the_daemon_carries_a_load_in_order_and_a_probe_reports() -> None:
-    results: list[stalls.Found] = []
-    found = asyncio.run(stalls.recording(1, 0.2, results))
-    assert found.in_order
-    assert (len(found.up), len(found.down)) == (10, 2)
-    assert len(results) == 1
+    carried, found = asyncio.run(stalls.recording(1, 0.2))
+    assert carried.in_order
+    assert (len(carried.up), len(carried.down)) == (10, 2)
+    assert found.collection > 0
+
+
+def test_times_of_a_core_that_was_away_are_told_from_others() -> None:
+    gone = stolen.Stolen()
+    assert (gone.within(0, 100), gone.spoilt(0, 100)) == (0, False)
+    gone.by_core = {TESTED_CORE: [(10, 20), (50, 55)], LOAD_CORE: [(200, 300)]}
+    assert gone.within(15, 52) == 7
+    assert not any(gone.spoilt(*times) for times in ((0, 10), (70, 80), (620, 630)))
+    assert all(gone.spoilt(*times) for times in ((0, 11), (49, 50), (51, 60), (590, 599)))
 
 
 def test_the_naive_daemon_is_flooded() -> None:
