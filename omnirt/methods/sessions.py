@@ -156,8 +156,8 @@ def in_turn(
 
     def handle(ctx: Context, params: P) -> Answer:
         lookups = ctx.app.lookups
-        session_id = getattr(params, "session_id", None)
-        if session_id is None or not lookups.under_way:
+        session_id = getattr(params, "session_id", None) if lookups.under_way else None
+        if session_id is None:
             return handler(ctx, params)
         call = partial(handler, ctx, params)
         return lookups.behind(session_id, call, ordered=ordered, size=_size(params))

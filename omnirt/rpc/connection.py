@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from time import monotonic
 from types import CoroutineType
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -34,6 +35,7 @@ PAUSE_BYTES = 64 * 1024 * 1024
 """A million replies to `ping`."""
 _SLICE_S = 0.02
 """How long messages are served before the loop has a turn, for signals, for writing and for sessions."""
+_REQUESTS_ONLY = {name for name, spec in METHODS.items() if not spec.notification} | {"initialize"}
 
 
 class Application(Protocol):
@@ -108,11 +110,11 @@ class Connection(Generic[A]):
 
     def work(self) -> None:
         """Serves messages that wait, for a slice of time at most, and until too many replies wait."""
-        backlog, time = self._backlog, self._loop.time
-        until = time() + _SLICE_S
+        backlog = self._backlog
+        until = monotonic() + _SLICE_S
         while backlog and not self.must_pause and not self._must_hold(backlog[0]):
             self._serve(backlog.popleft())
-            if time() > until:
+            if monotonic() > until:
                 return
 
     def _must_hold(self, message: Framed | Held) -> bool:
@@ -148,7 +150,10 @@ class Connection(Generic[A]):
     def _serve(self, message: Framed | Held) -> None:
         if isinstance(message, bytes):
             chunk = parse_chunk(message) if self.loader.dispatcher is not None else None
-            self._message(chunk or jsonrpc.parse(message))
+            if chunk is None:
+                self._message(jsonrpc.parse(message))
+            else:
+                self._guarded(self._request, chunk, self._queue.put)
         elif isinstance(message, Problem):
             self._queue.put(jsonrpc.encode_error(jsonrpc.NULL, self._problem(message)))
         elif self._flights.withdraw(message.flight):  # else it was cancelled meanwhile
@@ -206,7 +211,9 @@ class Connection(Generic[A]):
             if request.id is not None:
                 reply_to(encode_reply(request.id, request.method, result))
             return
-        if request.id is None and not self._takes_notification(request):
+        if request.id is None and request.method in _REQUESTS_ONLY:
+            text = f"{request.method} was sent without an id, so it was ignored."
+            self._queue.log_message("warning", text)
             return
         if len(self._running) + len(self.loader) >= MAX_IN_FLIGHT:
             raise OmnirtError("overloaded", "Too many requests are in flight.")
@@ -216,13 +223,6 @@ class Connection(Generic[A]):
             self._dispatch(request, reply_to)
         else:
             self.loader.hold(request, reply_to)
-
-    def _takes_notification(self, request: Request) -> bool:
-        spec = METHODS.get(request.method)
-        if spec is None or (spec.notification and request.method != "initialize"):
-            return True
-        self._queue.log_message("warning", f"{request.method} was sent without an id, so it was ignored.")
-        return False
 
     def _refuse(self, request: Request, reply_to: ReplyTo, error: OmnirtError) -> None:
         if request.id is not None:

@@ -1,16 +1,20 @@
 """The socket to a provider, with ways of its own for audio, which is nearly all that goes through it.
 
-Names of the library used that its documentation does not promise: `process_event`, `send_data`, `paused` and
-`send_in_progress`. Where one is missing the ordinary ways take over, which cost more.
+Names of the library used that its documentation does not promise: `process_event`, `send_data`, `paused`,
+`send_in_progress`, the protocol's `writes` and `frames.apply_mask`. Where one is missing the ordinary ways
+take over, which cost more.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 from pybase64 import b64decode
+from websockets import frames
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedOK
 from websockets.frames import Frame, Opcode
@@ -24,6 +28,13 @@ _NAMED = b'"response.output_audio.delta"'
 _HEAD = 256
 """Where the type is looked for: providers write it before the audio. Elsewhere the stock model finds it."""
 _QUOTE = ord('"')
+_apply_mask: Callable[[bytes, bytes], bytes] | None = getattr(frames, "apply_mask", None)
+_SHORT, _LONG = 126, 65_535
+"""Lengths that a frame's head has in two bytes; nearly all audio is in between."""
+_head = struct.Struct("!BBH4s").pack
+_WHOLE_TEXT, _MASKED = 0x81, 0x80
+_KEYS = 4 * 256
+"""Bytes of masking keys fetched at once: a call of the system for each costs as much as the masking."""
 TakeAudio = Callable[[str, str, int, bytes], None]
 """Response id, item id, content index, audio."""
 
@@ -54,6 +65,7 @@ class AudioSocket(ClientConnection):
     _unread = 0
     """Messages that the stock model has not dealt with: audio that follows them waits its turn."""
     _posted = False
+    _keys = b""
 
     def process_event(self, event: Event) -> None:
         """A frame came; audio is taken here, unless the stock model is behind."""
@@ -80,11 +92,23 @@ class AudioSocket(ClientConnection):
         waits = getattr(self, "paused", True) or getattr(self, "send_in_progress", True) is not None
         if waits or self.protocol.state is not State.OPEN:
             return False
-        self.protocol.send_text(text)
+        writes = getattr(self.protocol, "writes", None)
+        short = _SHORT <= len(text) <= _LONG and not self.protocol.extensions
+        if short and writes is not None and _apply_mask is not None:
+            key = self._key()
+            writes += (_head(_WHOLE_TEXT, _MASKED | _SHORT, len(text), key), _apply_mask(text, key))
+        else:
+            self.protocol.send_text(text)
         if not self._posted:
             self._posted = True
             self.loop.call_soon(self._flush)
         return True
+
+    def _key(self) -> bytes:
+        """Four random bytes, for one frame (RFC 6455, 5.3)."""
+        keys = self._keys or os.urandom(_KEYS)
+        self._keys = keys[4:]
+        return keys[:4]
 
     def _flush(self) -> None:
         self._posted = False

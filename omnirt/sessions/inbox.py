@@ -22,7 +22,7 @@ MAX_TEXT_BYTES = 32 * 1024 * 1024
 Reply = Result | asyncio.Future[Result]
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One input. `reply` is set while its acceptance is held back."""
 
@@ -34,7 +34,7 @@ class Entry:
         return self.reply is not None and self.reply.cancelled()
 
 
-@dataclass
+@dataclass(slots=True)
 class AudioEntry(Entry):
     """Audio, then perhaps the end of the turn."""
 
@@ -43,7 +43,7 @@ class AudioEntry(Entry):
     commit: bool
 
 
-@dataclass
+@dataclass(slots=True)
 class EventsEntry(Entry):
     """Events for the provider, then perhaps an ask for a response."""
 
@@ -53,14 +53,14 @@ class EventsEntry(Entry):
     instructions: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class UpdateEntry(Entry):
     """Something to apply to the connection in its turn."""
 
     apply: Callable[[], Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class WaitEntry(Entry):
     """A wait for idle."""
 
@@ -68,7 +68,7 @@ class WaitEntry(Entry):
     timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
 
-@dataclass
+@dataclass(slots=True)
 class CaughtUpEntry(Entry):
     """Behind what goes upstream once more: when it comes, all of that has gone."""
 

@@ -56,6 +56,11 @@ class Plan:
         """Of the host's audio."""
         return bytes_per_ms(self.input)
 
+    @cached_property
+    def input_sample_bytes(self) -> int:
+        """The same."""
+        return sample_bytes(self.input.format)
+
     @property
     def resamples(self) -> bool:
         """Whether host and provider have different rates."""
@@ -81,7 +86,7 @@ class Plan:
         Raises:
             OmnirtError: `audio_invalid`.
         """
-        if len(data) % sample_bytes(self.input.format):
+        if len(data) % self.input_sample_bytes:
             message = f"PCM16 has two bytes a sample, and {len(data)} bytes were sent; nothing was taken."
             raise OmnirtError("audio_invalid", message)
 

@@ -100,10 +100,13 @@ class Registry:
             OmnirtError: `session_not_found`, or why its start failed: a host need not wait for the reply to a
                 start, and its inputs get the start's error whether they come before or after the failure.
         """
-        if session_id not in self._live and session_id in self._failed:
-            failed = self._failed[session_id]
-            raise OmnirtError(failed.kind, failed.message, retryable=failed.retryable, **failed.facts)
-        return self.get(session_id)
+        session = self._live.get(session_id)
+        if session is not None:
+            return session
+        failed = self._failed.get(session_id)
+        if failed is None:
+            return self.get(session_id)
+        raise OmnirtError(failed.kind, failed.message, retryable=failed.retryable, **failed.facts)
 
     def outcome(self, session_id: str) -> SessionStopResult | None:
         """How a session ended that is no longer live."""
