@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import importlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +26,17 @@ def beside_a_loop() -> Iterator[None]:
     """
     with _ONE_AT_A_TIME, _settings_of_imports():
         yield
+
+
+async def make_ready(module: str) -> None:
+    """Import a module that not every daemon needs, in a thread; where it is used, it is there then."""
+
+    def load() -> None:
+        with beside_a_loop():
+            importlib.import_module(module)
+
+    # Always: one that is there may still be in the midst of its import, for which the loop must not wait.
+    await asyncio.to_thread(load)
 
 
 @contextmanager

@@ -144,10 +144,10 @@ def encode_notification(method: str, params: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","method":"%b","params":%b}' % (method.encode(), params)
 
 
-def encode_numbered(method: str, seq: int, at_ms: int, params: bytes) -> bytes:
-    """A notification whose params (a JSON object that is not empty) are given their `seq` and `atMs`."""
+def encode_numbered(method: str, seq: int, at_ms: int, members: bytes) -> bytes:
+    """A notification whose params are `seq`, `atMs` and `members`: a JSON object behind its first bracket."""
     head = b'{"jsonrpc":"2.0","method":"%b","params":{"seq":%d,"atMs":%d,'
-    return b"%b%b}" % (head % (method.encode(), seq, at_ms), params[1:])
+    return b"%b%b}" % (head % (method.encode(), seq, at_ms), members)
 
 
 def _batch(elements: list[Raw]) -> Batch | Invalid:

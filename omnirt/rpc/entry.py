@@ -64,11 +64,11 @@ class Entry:
 
 
 def encode_body(event: Event) -> bytes:
-    """The event's JSON without `seq` and `atMs`, which it gets as it leaves."""
+    """The event's JSON behind its first bracket, without `seq` and `atMs`, which it gets as it leaves."""
     at_ms = event.at_ms
     event.at_ms = UNSET  # type: ignore[assignment] # for the time of the encoding, so that it is left out
     try:
-        return _audio_body(event) if isinstance(event, RealtimeAudio) else jsonrpc.encode(event)
+        return _audio_body(event) if isinstance(event, RealtimeAudio) else jsonrpc.encode(event)[1:]
     finally:
         event.at_ms = at_ms
 
@@ -82,4 +82,4 @@ def _audio_body(event: RealtimeAudio) -> bytes:
         head, empty, tail = jsonrpc.encode(event).partition(b'"audio":""')
     finally:
         event.audio = data
-    return b'%b"audio":"%b"%b' % (head, b64encode(data), tail) if empty else head
+    return b'%b"audio":"%b"%b' % (head[1:], b64encode(data), tail) if empty else head[1:]

@@ -11,12 +11,13 @@ from urllib.parse import urlencode
 import msgspec
 
 from omnirt.errors import OmnirtError
-from omnirt.loopback import LoopbackEndpoint, Script, SimulatorProfile, load_script
+from omnirt.importing import make_ready
 from omnirt.providers.endpoint import Endpoint
 from omnirt.providers.local import LocalSettings
 from omnirt.sessions.services import Services
 
 if TYPE_CHECKING:
+    from omnirt.loopback import LoopbackEndpoint, Script
     from omnirt.loopback.local.options import LocalOptions, Service
 
 _log = logging.getLogger("omnirt.sessions")
@@ -32,7 +33,10 @@ async def open_here(endpoint: Endpoint, services: Services, stack: AsyncExitStac
     Raises:
         OmnirtError: The script is none, with its path below `$.settings`; or something has to be installed.
     """
+    await make_ready("omnirt.loopback")
     if endpoint.provider == "simulator":
+        from omnirt.loopback import SimulatorProfile
+
         wanted = endpoint.simulator
         script = await _script(wanted.script, "simulator")
         loopback = await services.simulators.open(SimulatorProfile(script, wanted.speed))
@@ -82,6 +86,8 @@ def _options(settings: LocalSettings, script: Script | None) -> LocalOptions:
 
 async def _script(source: str | dict[str, Any] | None, group: str) -> Script | None:
     """The script of a group of settings; reading and checking one takes the disk, and a while."""
+    from omnirt.loopback import load_script
+
     if source is None:
         return None
     try:

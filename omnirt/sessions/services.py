@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omnirt.importing import beside_a_loop
-from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile
 from omnirt.providers.settings import ConnectionSettings
 from omnirt.sessions.approvals import HostCaller
 from omnirt.specs.load import AgentLibrary
@@ -21,6 +20,7 @@ from omnirt.storage import AudioStorage
 from omnirt.storage.keeper import Keeper
 
 if TYPE_CHECKING:
+    from omnirt.loopback import LoopbackEndpoint, LoopbackServer, SimulatorProfile
     from omnirt.loopback.local.models import Tell
     from omnirt.loopback.local.options import LocalOptions
     from omnirt.loopback.local.provider import LocalProvider
@@ -108,6 +108,8 @@ class Simulators:
 
     async def open(self, profile: SimulatorProfile) -> LoopbackEndpoint:
         """An endpoint of its own for one session."""
+        from omnirt.loopback import LoopbackServer
+
         async with self._lock:
             if self._server is None:
                 server = LoopbackServer()

@@ -49,6 +49,7 @@ def rows() -> list[Row]:
         "relay": ways.relay,
         "daemon": ways.daemon,
         "requests": partial(ways.daemon, requests=True),
+        "silent": partial(ways.daemon, record="none"),
         "naive": ways.naive,
         "storing": partial(ways.naive, store=True),
     }
@@ -73,6 +74,20 @@ def rows() -> list[Row]:
         plain("the same: naive daemon (json + base64), not recording", down["naive"], "µs"),
         against("the same: omnirt, recording", down["daemon"], "µs", down["relay"], "relay"),
         against(
-            "the same: omnirt, recording", down["daemon"], "µs", down["naive"], "naive", Target(5, "×", True)
+            "the same: omnirt, not recording",
+            down["silent"],
+            "µs",
+            down["naive"],
+            "naive",
+            Target(5, "×", True),
+        ),
+        plain("the same: naive daemon, recording", down["storing"], "µs"),
+        against(
+            "the same: omnirt, recording",
+            down["daemon"],
+            "µs",
+            down["storing"],
+            "naive",
+            Target(5, "×", True),
         ),
     ]

@@ -46,7 +46,7 @@ def test_one_broken_byte_spoils_a_whole_batch_and_one_bad_element_does_not() -> 
 
 
 def test_an_event_is_given_its_number_and_time_as_first_members() -> None:
-    line = jsonrpc.encode_numbered("realtime.closed", 7, 120, b'{"sessionId":"s"}')
+    line = jsonrpc.encode_numbered("realtime.closed", 7, 120, b'"sessionId":"s"}')
     assert json.loads(line)["params"] == {"seq": 7, "atMs": 120, "sessionId": "s"}
 
 
