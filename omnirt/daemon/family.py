@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import time
 from pathlib import Path
 
 _POLL_S = 1.0
 """Where the system cannot tell of a death: a third of what the protocol allows."""
 _READINGS = 20
 """Of the children, while threads end in between: more than a process has threads that end at once."""
+
+_DYING_S = 0.5
+"""How long what was killed is waited for: the system takes a moment, longer where the machine is busy."""
 
 
 async def wait_for_death(pid: int) -> None:
@@ -51,7 +56,7 @@ def children() -> set[int]:
 def kill_children(spared: set[int]) -> None:
     """Kills what is left of the processes that this one started, and those they started (Linux only).
 
-    Each is stopped first, so that none starts another while the tree is walked.
+    Each is stopped first, so that none starts another while the tree is walked. Returns when they are dead.
 
     Args:
         spared: Children it had from the start, of a shell that became this process.
@@ -65,6 +70,20 @@ def kill_children(spared: set[int]) -> None:
         waiting += _children_of(pid)
     for pid in doomed:
         _send(pid, signal.SIGKILL)
+    _wait_for_deaths(doomed)
+
+
+def _wait_for_deaths(pids: list[int]) -> None:
+    until = time.monotonic() + _DYING_S
+    for pid in pids:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
+            continue  # it is dead
+        dying = select.poll()
+        dying.register(descriptor, select.POLLIN)
+        dying.poll(max(0, until - time.monotonic()) * 1000)
+        os.close(descriptor)
 
 
 def _children_of(pid: int) -> list[int]:

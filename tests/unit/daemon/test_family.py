@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from omnirt.daemon.family import children, wait_for_death
+from omnirt.daemon.family import children, kill_children, wait_for_death
 from tests.support.daemon import WAIT_S, driven
 
 
@@ -51,3 +52,17 @@ def test_a_child_is_found_while_threads_come_and_go() -> None:
         for thread in busy:
             thread.join()
     assert overlooked == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are listed by Linux")
+def test_what_is_killed_is_dead_when_that_is_over() -> None:
+    spared = children()
+    begun = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(8)]
+    kill_children(spared)
+    assert [_state(child.pid) for child in begun] == ["Z"] * len(begun)
+    for child in begun:
+        child.communicate()
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][:1]
