@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 LIMIT_S = 60
 TESTED_CORE, LOAD_CORE = 0, 1
@@ -120,11 +121,8 @@ class Child(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Of asyncio."""
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-        stdin = transport.get_pipe_transport(0)
-        assert isinstance(stdin, asyncio.WriteTransport)
-        self._in = stdin
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self._in = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Of asyncio."""
@@ -142,6 +140,4 @@ class Child(asyncio.SubprocessProtocol):
         self._more.set()
 
     def _pipe(self, fd: int) -> asyncio.ReadTransport:
-        pipe = self._transport.get_pipe_transport(fd)
-        assert isinstance(pipe, asyncio.ReadTransport)
-        return pipe
+        return cast("asyncio.ReadTransport", self._transport.get_pipe_transport(fd))

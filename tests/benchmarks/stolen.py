@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from tests.benchmarks.child import LOAD_CORE, TESTED_CORE, Child, pin
 
 BEAT_NS = 1_000_000
-LATE_NS = 500_000
+LATE_NS = 1_000_000
 """A beat is this late only if the core was away: it is 0.1 ms late by itself."""
 CATCHING_UP = 3
 """What came while a core was away is dealt with in up to so many times that, and is nobody's fault."""
