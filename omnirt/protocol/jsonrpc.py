@@ -32,7 +32,7 @@ _NOT_UNICODE = re.compile("[\ud800-\udfff]")
 class Request(NamedTuple):
     """A request, or a notification when `id` is None. `id` and `params` are raw JSON.
 
-    Of a chunk of audio the params are `decoded` instead (`protocol.chunks`).
+    Of a chunk of audio the params are `decoded` instead (`rpc.chunks`).
     """
 
     method: str

@@ -18,7 +18,6 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol import jsonrpc
-from omnirt.protocol.chunks import parse_chunk
 from omnirt.protocol.framing import Framed, FrameDecoder, FramingChoice, Problem
 from omnirt.protocol.jsonrpc import Invalid, Request, Response
 from omnirt.protocol.methods import METHODS
@@ -149,7 +148,8 @@ class Connection(Generic[A]):
 
     def _serve(self, message: Framed | Held) -> None:
         if isinstance(message, bytes):
-            chunk = parse_chunk(message) if self.loader.dispatcher is not None else None
+            dispatcher = self.loader.dispatcher
+            chunk = None if dispatcher is None else dispatcher.parse_chunk(message)
             if chunk is None:
                 self._message(jsonrpc.parse(message))
             else:

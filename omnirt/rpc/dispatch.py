@@ -16,6 +16,7 @@ from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import METHODS, MethodSpec
 from omnirt.protocol.validation import decode_params, shortened
 from omnirt.rpc.boundary import Handler, Outcome, RequestContext, Result, wire_error
+from omnirt.rpc.chunks import parse_chunk
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its import warns of its own use of deprecated modules
@@ -42,6 +43,9 @@ class Dispatcher(Generic[A]):
     Args:
         handlers: By method name. Whether one waits is decided here, once.
     """
+
+    parse_chunk = staticmethod(parse_chunk)
+    """Here, for it is loaded as late."""
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._methods = {name: _method(name, METHODS[name], handler) for name, handler in handlers.items()}

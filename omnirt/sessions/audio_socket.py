@@ -21,13 +21,13 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 from websockets.typing import Data
 
+from omnirt.protocol.cutting import cut
 from omnirt.sessions.reading import content_index
 
 AUDIO_DELTA = "response.output_audio.delta"
 _NAMED = b'"response.output_audio.delta"'
 _HEAD = 256
 """Where the type is looked for: providers write it before the audio. Elsewhere the stock model finds it."""
-_QUOTE = ord('"')
 _apply_mask: Callable[[bytes, bytes], bytes] | None = getattr(frames, "apply_mask", None)
 _SHORT, _LONG = 126, 65_535
 """Lengths that a frame's head has in two bytes; nearly all audio is in between."""
@@ -40,10 +40,10 @@ TakeAudio = Callable[[str, str, int, bytes], None]
 
 
 class _Delta(msgspec.Struct):
-    """What is needed of an audio delta; of any other event the type."""
+    """What is needed of an audio delta whose audio is cut out; of any other event the type."""
 
     type: str
-    delta: msgspec.Raw = msgspec.Raw(b'""')
+    delta: str | None = None
     response_id: str | None = None
     item_id: str | None = None
     content_index: Any = 0
@@ -120,12 +120,14 @@ class AudioSocket(ClientConnection):
     def _is_taken(self, message: bytes) -> bool:
         if self.take_audio is None or message.find(_NAMED, 0, _HEAD) < 0:
             return False
+        parts = cut(message, b'"delta":')
+        if parts is None:
+            return False
         try:
-            event = _decode_delta(message)
-            base64 = memoryview(event.delta)
-            if event.type != AUDIO_DELTA or base64[0] != _QUOTE:
+            event = _decode_delta(parts[0])
+            if event.type != AUDIO_DELTA or event.delta != "":
                 return False
-            data = b64decode(base64[1:-1], validate=True)
+            data = b64decode(parts[1], validate=True)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return False  # what is wrong with it is told where all frames are read
         index = content_index({"content_index": event.content_index})

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from omnirt.protocol import jsonrpc
-from omnirt.protocol.chunks import parse_chunk
 from omnirt.protocol.methods import SessionSendAudioParams
 from omnirt.protocol.validation import decode_params
+from omnirt.rpc.chunks import parse_chunk
 
 AUDIO = base64.b64encode(b"ab" * 480).decode()
 PARAMS = {"sessionId": "s", "audio": AUDIO}
@@ -27,6 +27,15 @@ def test_a_chunk_is_read_with_its_params(request_id: object) -> None:
     assert request is not None
     assert request.id == json.dumps(request_id).encode()
     assert request.decoded == SessionSendAudioParams(session_id="s", audio=b"ab" * 480)
+
+
+@pytest.mark.parametrize("audio", [b"", b"a", b"ab" * 50_000])
+def test_it_is_compact_or_as_json_is_written_by_python(audio: bytes) -> None:
+    loose = line(params={"sessionId": "s", "audio": base64.b64encode(audio).decode(), "commit": True})
+    for data in (loose, json.dumps(json.loads(loose), separators=(",", ":")).encode()):
+        request = parse_chunk(data)
+        assert request is not None
+        assert request.decoded == SessionSendAudioParams(session_id="s", audio=audio, commit=True)
 
 
 def test_a_chunk_without_an_id_is_a_notification() -> None:
@@ -48,6 +57,16 @@ def test_a_chunk_without_an_id_is_a_notification() -> None:
         line(params={**PARAMS, "recrod": 1}),
         line(params={**PARAMS, "audio": "%%%"}),
         line(params={"sessionId": "s"}),
+        line(params={"sessionId": "s", "audio": 1}),
+        line(params={"sessionId": "s", "audio": None}),
+        line(params={"sessionId": "s", "x": {"audio": AUDIO}}),
+        line(x={"audio": AUDIO}, params=PARAMS),
+        line(params={**PARAMS, "x": {"audio": ""}}),
+        line().replace(b'"audio": "', b'"audio": "","audio": "'),
+        line().replace(b'"audio": "', b'"audio":  "'),
+        line().replace(b'"audio": "', b'"audio": "\\/A'),
+        line().replace(b'"audio": "', b'"audio": "\\"'),
+        line().replace(b'"audio": "', b'"audio" : "'),
         line(extra="é").decode("unicode_escape").encode("latin-1"),
         line(extra=json.loads("[" * 300 + "]" * 300)),
         b"[" + line() + b"]",
@@ -59,9 +78,22 @@ def test_whatever_else_it_is_it_is_left_to_the_general_way(data: bytes) -> None:
     assert parse_chunk(data) is None
 
 
-@given(st.dictionaries(st.sampled_from(["id", "jsonrpc", "params", "method", "x"]), st.text() | st.none()))
-def test_both_ways_agree(members: dict[str, object]) -> None:
-    data = line(**members)
+TEXTS = st.text() | st.sampled_from(["", "QUJD", "QQ==", '"audio":"QQ=="', "\\/"]) | st.none()
+NAMES = st.sampled_from(["audio", "sessionId", "commit", "x"])
+
+
+@given(
+    st.dictionaries(st.sampled_from(["id", "jsonrpc", "params", "method", "x"]), TEXTS),
+    st.dictionaries(NAMES, TEXTS | st.booleans() | st.dictionaries(NAMES, TEXTS)),
+    st.sampled_from([(", ", ": "), (",", ":")]),
+)
+def test_both_ways_agree(
+    members: dict[str, object], params: dict[str, object], separators: tuple[str, str]
+) -> None:
+    message = {**json.loads(line(**members))}
+    if isinstance(message["params"], dict):
+        message["params"] = {**message["params"], **params}
+    data = json.dumps(message, separators=separators).encode()
     request = parse_chunk(data)
     if request is not None:
         slow = jsonrpc.parse(data)
