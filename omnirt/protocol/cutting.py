@@ -7,25 +7,26 @@ from __future__ import annotations
 
 
 def cut(message: bytes, name: bytes) -> tuple[bytes, bytes] | None:
-    """The message with an empty string in the place of a long one, and what stood there.
+    """The message with an empty string in the place of a member's, and what stood there.
 
-    The string may belong to another member of that name, further inside: then the one that is meant is not
-    empty when the rest is decoded, or not there. And it ends at the first quote, even at an escaped one: a
-    backslash is no base64.
+    The name is nowhere else in the message, and no character is escaped: so the member is the one of that
+    name that is decoded, or there is none where it is looked for.
 
     Args:
         message: JSON.
-        name: The member's, with quotes and colon.
+        name: The member's, with its quotes.
 
     Returns:
-        None where there is not exactly one such member, or it has no string.
+        None where that is not so, or the member is no string.
     """
-    begin = message.find(name) + len(name)
-    if begin < len(name):
+    begin = message.find(name) + len(name) + 1
+    if begin <= len(name) or message[begin - 1 : begin] != b":":
         return None
     begin += message[begin : begin + 1] == b" "
     end = message.find(b'"', begin + 1)
     if end < 0 or message[begin : begin + 1] != b'"':
         return None
     rest = message[: begin + 1] + message[end:]
-    return None if rest.find(name, begin) >= 0 else (rest, message[begin + 1 : end])
+    if rest.find(name, begin) >= 0 or rest.find(b"\\") >= 0:
+        return None
+    return rest, message[begin + 1 : end]

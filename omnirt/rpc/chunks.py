@@ -21,7 +21,8 @@ _HEAD = 256
 """Where the method is looked for: hosts write it before the params, which are nearly all of the message."""
 
 
-class _Chunk(Struct, tag_field="method", tag=_METHOD):
+class _Chunk(Struct):
+    method: Literal["session.sendAudio"]
     params: SessionSendAudioParams
     jsonrpc: Literal["2.0"] = "2.0"
     id: Raw | UnsetType = UNSET
@@ -32,15 +33,13 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 def parse_chunk(data: bytes) -> Request | None:
     """The request, with its params decoded; None for everything else."""
-    parts = cut(data, b'"audio":') if data.find(_NAMED, 0, _HEAD) >= 0 else None
+    parts = cut(data, b'"audio"') if data.find(_NAMED, 0, _HEAD) >= 0 else None
     if parts is None or not parts[0].isascii() or too_deep(parts[0]):
         return None
     try:
         chunk = _decode(parts[0])
         audio = b64decode(parts[1], validate=True)
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
-    if chunk.params.audio:
         return None
     chunk.params.audio = audio
     if chunk.id is UNSET:

@@ -120,7 +120,7 @@ class AudioSocket(ClientConnection):
     def _is_taken(self, message: bytes) -> bool:
         if self.take_audio is None or message.find(_NAMED, 0, _HEAD) < 0:
             return False
-        parts = cut(message, b'"delta":')
+        parts = cut(message, b'"delta"')
         if parts is None:
             return False
         try:

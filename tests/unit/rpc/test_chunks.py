@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from omnirt.protocol import jsonrpc
 from omnirt.protocol.methods import SessionSendAudioParams
@@ -62,6 +62,15 @@ def test_a_chunk_without_an_id_is_a_notification() -> None:
         line(params={"sessionId": "s", "x": {"audio": AUDIO}}),
         line(x={"audio": AUDIO}, params=PARAMS),
         line(params={**PARAMS, "x": {"audio": ""}}),
+        line(params={**PARAMS, "audio": ""}, x={"audio": AUDIO}).replace(b'"audio": ""', b'"audio" : ""'),
+        line(params={**PARAMS, "audio": ""}, x={"audio": AUDIO}).replace(
+            b'"audio": ""', b'"\\u0061udio": ""'
+        ),
+        line(params={**PARAMS, "sessionId": "audio"}),
+        line(params={**PARAMS, "sessionId": "\\"}),
+        line(id="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
+        line(x="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
+        line(metod="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
         line().replace(b'"audio": "', b'"audio": "","audio": "'),
         line().replace(b'"audio": "', b'"audio":  "'),
         line().replace(b'"audio": "', b'"audio": "\\/A'),
@@ -94,9 +103,36 @@ def test_both_ways_agree(
     if isinstance(message["params"], dict):
         message["params"] = {**message["params"], **params}
     data = json.dumps(message, separators=separators).encode()
+    check_agreement(data)
+
+
+SHORT = b'{"jsonrpc":"2.0","id":1,"method":"session.sendAudio","params":{"sessionId":"s","audio":"QUJD"}}'
+PIECES = [
+    *(b"", b'"', b"\\", b"{", b"}", b":", b",", b" ", b"QQ==", b'"x":{', b'"audio":""', b'"audio" : "",'),
+    *(b'"audio":"QQ==",', b'"\\u0061udio":"QQ==",', b'"session.sendAudio"', b'"method":1,', b'"id":null,'),
+]
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(SHORT)), st.integers(0, 30), st.sampled_from(PIECES)),
+        min_size=1,
+        max_size=4,
+    )
+)
+@example([(24, 29, b"")])
+def test_both_ways_agree_on_what_was_changed_anywhere(edits: list[tuple[int, int, bytes]]) -> None:
+    data = SHORT
+    for at, gone, piece in edits:
+        data = data[:at] + piece + data[at + gone :]
+    check_agreement(data)
+
+
+def check_agreement(data: bytes) -> None:
     request = parse_chunk(data)
     if request is not None:
         slow = jsonrpc.parse(data)
-        assert isinstance(slow, jsonrpc.Request)
-        assert (slow.method, slow.id) == (request.method, request.id)
-        assert decode_params(SessionSendAudioParams, slow.params) == request.decoded
+        assert isinstance(slow, jsonrpc.Request), data
+        assert (slow.method, slow.id) == (request.method, request.id), data
+        assert decode_params(SessionSendAudioParams, slow.params) == request.decoded, data
