@@ -19,6 +19,8 @@ _METHOD = "session.sendAudio"
 _NAMED = b'"session.sendAudio"'
 _HEAD = 256
 """Where the method is looked for: hosts write it before the params, which are nearly all of the message."""
+_LONG = 2048
+"""Bytes of a message from which on it costs less to cut the base64 out than to let msgspec decode it."""
 
 
 class _Chunk(Struct):
@@ -33,15 +35,22 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 def parse_chunk(data: bytes) -> Request | None:
     """The request, with its params decoded; None for everything else."""
-    parts = cut(data, b'"audio"') if data.find(_NAMED, 0, _HEAD) >= 0 else None
-    if parts is None or not parts[0].isascii() or too_deep(parts[0]):
+    if data.find(_NAMED, 0, _HEAD) < 0:
+        return None
+    base64 = b""
+    if len(data) > _LONG:
+        parts = cut(data, b'"audio"')
+        if parts is None:
+            return None
+        data, base64 = parts
+    if not data.isascii() or too_deep(data):
         return None
     try:
-        chunk = _decode(parts[0])
-        audio = b64decode(parts[1], validate=True)
+        chunk = _decode(data)
+        if base64:
+            chunk.params.audio = b64decode(base64, validate=True)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    chunk.params.audio = audio
     if chunk.id is UNSET:
         return Request(_METHOD, None, None, chunk.params)
     request_id = bytes(chunk.id)

@@ -38,14 +38,22 @@ class Load(NamedTuple):
     def ages(self, direction: Literal["up", "down"]) -> list[float]:
         """How long those were on their way that the machine did not hold up, in µs; all, if these are few."""
         times = self.up if direction == "up" else self.down
-        clean = [(begin, end) for begin, end in times if not self.stolen.spoilt(begin, end)]
-        enough = clean if len(clean) * 10 >= len(times) else times
-        return [(end - begin) / 1000 for begin, end in enough]
+        clean = [(begin, end) for begin, end in times if not self.stolen.spoilt(begin)]
+        return _ages(clean if len(clean) * 10 >= len(times) else times)
+
+    def all_ages(self, direction: Literal["up", "down"]) -> list[float]:
+        """The same of all."""
+        return _ages(self.up if direction == "up" else self.down)
 
     @property
     def left_out(self) -> float:
         """How many the machine held up, in percent."""
-        return 100 * (1 - len(self.ages("up") + self.ages("down")) / (len(self.up) + len(self.down)))
+        made = [begin for begin, _ in [*self.up, *self.down]]
+        return 100 * sum(map(self.stolen.spoilt, made)) / len(made)
+
+
+def _ages(times: Times) -> list[float]:
+    return [(end - begin) / 1000 for begin, end in times]
 
 
 def part_of(seconds: float) -> Part:

@@ -20,6 +20,8 @@ from tests.benchmarks.child import LOAD_CORE, TESTED_CORE, Child, pin
 BEAT_NS = 1_000_000
 LATE_NS = 1_000_000
 """A beat is this late only if the core was away: it is 0.1 ms late by itself."""
+AHEAD_NS = 2_000_000
+"""What is made so shortly before may still be on its way, whichever way it goes."""
 CATCHING_UP = 3
 """What came while a core was away is dealt with in up to so many times that, and is nobody's fault."""
 Times = Sequence[tuple[int, int]]
@@ -30,23 +32,32 @@ class Stolen:
 
     Attributes:
         by_core: Begin and end of each; filled in when the watch ends.
+        began, ended: Of the watch.
     """
 
     def __init__(self) -> None:
         self.by_core: dict[int, Times] = {}
+        self.began = self.ended = time.monotonic_ns()
 
     def within(self, begin: int, end: int, core: int = TESTED_CORE) -> int:
         """How much of this time one core was away, in ns."""
         times = self.by_core.get(core, ())
         return sum(max(0, min(end, until) - max(begin, since)) for since, until in times)
 
-    def spoilt(self, begin: int, end: int) -> bool:
-        """Whether something that took this time may have waited for a core that was away, or for what did."""
+    def spoilt(self, made: int) -> bool:
+        """Whether what was made then may have waited for a core that was away, or for what did.
+
+        By that alone, not by its arrival: else what is slow by itself would be left out more often.
+        """
         return any(
-            since < end and begin < until + CATCHING_UP * (until - since)
+            since - AHEAD_NS < made < until + CATCHING_UP * (until - since)
             for times in self.by_core.values()
             for since, until in times
         )
+
+    def share(self, core: int = TESTED_CORE) -> float:
+        """How much of the time of its watch a core was away, in percent."""
+        return self.within(self.began, self.ended, core) / max(1, self.ended - self.began) * 100
 
 
 @asynccontextmanager
@@ -59,7 +70,9 @@ async def watch() -> AsyncIterator[Stolen]:
     }
     for child in children.values():
         await child.until(b"watching")
+    stolen.began = time.monotonic_ns()
     yield stolen
+    stolen.ended = time.monotonic_ns()
     for core, child in children.items():
         child.end()
         stolen.by_core[core] = [(since, until) for since, until in json.loads(await child.until(b"["))]

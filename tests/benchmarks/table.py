@@ -8,13 +8,17 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line: what was measured, the figure, its ratio to a floor, the target, and whether it is met."""
+    """One line: what was measured, the figure, its ratio to a floor, the target, and whether it is met.
+
+    `missed` says in how many of the rounds it was not.
+    """
 
     what: str
     figure: str
     ratio: str = ""
     target: str = ""
     met: bool | None = None
+    missed: str = ""
 
 
 HEAD = Row("what", "figure", "ratio", "target")
@@ -54,8 +58,7 @@ def figure(values: Sequence[float], unit: str) -> str:
 
 def plain(what: str, values: Sequence[float], unit: str, target: Target | None = None) -> Row:
     """A figure by itself, against a target in its own unit."""
-    met = None if target is None else target.met(median(values))
-    return Row(what, figure(values, unit), "", "" if target is None else str(target), met)
+    return Row(what, figure(values, unit), "", *_judged(values, target))
 
 
 def against(
@@ -73,9 +76,16 @@ def against(
     turned = target is not None and target.at_least
     pairs = zip(values, floor, strict=True)
     ratios = [low / value if turned else value / low for value, low in pairs]
-    met = None if target is None else target.met(median(ratios))
     told = f"{figure(ratios, '×')} {'less than ' if turned else ''}{name}"
-    return Row(what, figure(values, unit), told, "" if target is None else str(target), met)
+    return Row(what, figure(values, unit), told, *_judged(ratios, target))
+
+
+def _judged(values: Sequence[float], target: Target | None) -> tuple[str, bool | None, str]:
+    """The target, whether the median meets it, and how many of several rounds did not."""
+    if target is None:
+        return "", None, ""
+    missed = sum(not target.met(value) for value in values)
+    return str(target), target.met(median(values)), f"{missed} of {len(values)} not" if missed else ""
 
 
 def short(value: float) -> str:
@@ -86,7 +96,9 @@ def short(value: float) -> str:
 
 def verdict(row: Row) -> str:
     """The last cell."""
-    return "" if row.met is None else "met" if row.met else "**missed**"
+    if row.met is None:
+        return ""
+    return " ".join(["met" if row.met else "**missed**", *([f"({row.missed})"] if row.missed else [])])
 
 
 def render(rows: Iterable[Row]) -> str:

@@ -170,11 +170,13 @@ async def start(way: Daemon, session_id: str, url: str, *, record: str = "assist
 
 
 @asynccontextmanager
-async def naive(url: str, sessions: int, *, store: bool = False) -> AsyncIterator[Daemon]:
+async def naive(
+    url: str, sessions: int, *, requests: bool = True, store: bool = False
+) -> AsyncIterator[Daemon]:
     """The naive daemon with its sessions."""
     argv = ["-m", "tests.benchmarks.naive", *(["store"] if store else [])]
     child = await Child.spawn(*argv, core=TESTED_CORE, stderr=subprocess.DEVNULL)
-    way = Daemon(child, requests=True)
+    way = Daemon(child, requests=requests)
     for session in range(sessions):
         await way.request("session.start", sessionId=str(session), url=url)
     yield way

@@ -71,11 +71,12 @@ def test_the_daemon_carries_a_load_in_order_and_a_probe_reports() -> None:
 
 def test_times_of_a_core_that_was_away_are_told_from_others() -> None:
     gone = stolen.Stolen()
-    assert (gone.within(0, 100), gone.spoilt(0, 100)) == (0, False)
-    gone.by_core = {TESTED_CORE: [(10, 20), (50, 55)], LOAD_CORE: [(200, 300)]}
-    assert gone.within(15, 52) == 7
-    assert not any(gone.spoilt(*times) for times in ((0, 10), (70, 80), (620, 630)))
-    assert all(gone.spoilt(*times) for times in ((0, 11), (49, 50), (51, 60), (590, 599)))
+    assert (gone.within(0, 100), gone.spoilt(50)) == (0, False)
+    ms = 1_000_000
+    gone.by_core = {TESTED_CORE: [(10 * ms, 20 * ms), (90 * ms, 91 * ms)], LOAD_CORE: [(200 * ms, 300 * ms)]}
+    assert gone.within(15 * ms, 95 * ms) == 6 * ms
+    assert [at for at in (7, 51, 87, 95, 197, 601) if gone.spoilt(at * ms)] == []
+    assert all(gone.spoilt(at * ms) for at in (9, 15, 49, 89, 93, 199, 599))
 
 
 def test_the_naive_daemon_is_flooded() -> None:
@@ -107,4 +108,6 @@ def test_a_target_is_met_or_missed_by_the_median_of_the_rounds() -> None:
     row = table.against("a", [3.0, 30.0, 3.0], "µs", [2.0, 2.0, 2.0], "floor", at_most)
     assert (row.met, row.target) == (True, "≤ 2×")
     assert table.against("a", [1.0], "µs", [9.0], "floor", at_least).met is False
-    assert table.verdict(table.plain("a", [3.0], "ms", table.Target(2, "ms"))) == "**missed**"
+    assert table.verdict(row) == "met (1 of 3 not)"
+    assert table.verdict(table.plain("a", [1.0], "ms", table.Target(2, "ms"))) == "met"
+    assert table.verdict(table.plain("a", [3.0], "ms", table.Target(2, "ms"))) == "**missed** (1 of 1 not)"

@@ -6,14 +6,15 @@ import base64
 import json
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from omnirt.protocol import jsonrpc
 from omnirt.protocol.methods import SessionSendAudioParams
 from omnirt.protocol.validation import decode_params
 from omnirt.rpc.chunks import parse_chunk
 
-AUDIO = base64.b64encode(b"ab" * 480).decode()
+SOUND = b"ab" * 1200
+AUDIO = base64.b64encode(SOUND).decode()
 PARAMS = {"sessionId": "s", "audio": AUDIO}
 
 
@@ -26,7 +27,7 @@ def test_a_chunk_is_read_with_its_params(request_id: object) -> None:
     request = parse_chunk(line(id=request_id))
     assert request is not None
     assert request.id == json.dumps(request_id).encode()
-    assert request.decoded == SessionSendAudioParams(session_id="s", audio=b"ab" * 480)
+    assert request.decoded == SessionSendAudioParams(session_id="s", audio=SOUND)
 
 
 @pytest.mark.parametrize("audio", [b"", b"a", b"ab" * 50_000])
@@ -113,18 +114,17 @@ PIECES = [
 ]
 
 
+LONG = SHORT.replace(b"QUJD", b"QUJD" * 1000)
+EDITS = st.tuples(st.integers(-10, len(SHORT) - 10), st.integers(0, 30), st.sampled_from(PIECES))
+
+
 @settings(max_examples=500)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, len(SHORT)), st.integers(0, 30), st.sampled_from(PIECES)),
-        min_size=1,
-        max_size=4,
-    )
-)
-@example([(24, 29, b"")])
-def test_both_ways_agree_on_what_was_changed_anywhere(edits: list[tuple[int, int, bytes]]) -> None:
-    data = SHORT
-    for at, gone, piece in edits:
+@given(st.sampled_from([SHORT, LONG]), st.lists(EDITS, min_size=1, max_size=4))
+def test_both_ways_agree_on_what_was_changed_anywhere(
+    data: bytes, edits: list[tuple[int, int, bytes]]
+) -> None:
+    for place, gone, piece in edits:
+        at = place if place >= 0 else len(data) + place
         data = data[:at] + piece + data[at + gone :]
     check_agreement(data)
 
