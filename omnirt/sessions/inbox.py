@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from omnirt.errors import OmnirtError
 from omnirt.protocol.methods import SessionSendAudioResult
@@ -22,11 +23,10 @@ MAX_TEXT_BYTES = 32 * 1024 * 1024
 Reply = Result | asyncio.Future[Result]
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct, kw_only=True):
     """One input. `reply` is set while its acceptance is held back."""
 
-    reply: asyncio.Future[Result] | None = field(default=None, init=False)
+    reply: asyncio.Future[Result] | None = None
 
     @property
     def withdrawn(self) -> bool:
@@ -34,16 +34,18 @@ class Entry:
         return self.reply is not None and self.reply.cancelled()
 
 
-@dataclass(slots=True)
-class AudioEntry(Entry):
-    """Audio, then perhaps the end of the turn."""
+class AudioEntry(Entry, gc=False):
+    """Audio, then perhaps the end of the turn; `sent_at` is when it went upstream.
+
+    Minutes of it are kept for each session, and the garbage collector would stop everything to look at them.
+    """
 
     data: bytes
     duration_ms: int
     commit: bool
+    sent_at: float = 0.0
 
 
-@dataclass(slots=True)
 class EventsEntry(Entry):
     """Events for the provider, then perhaps an ask for a response."""
 
@@ -53,22 +55,19 @@ class EventsEntry(Entry):
     instructions: str | None = None
 
 
-@dataclass(slots=True)
 class UpdateEntry(Entry):
     """Something to apply to the connection in its turn."""
 
     apply: Callable[[], Any]
 
 
-@dataclass(slots=True)
 class WaitEntry(Entry):
     """A wait for idle."""
 
     timeout_s: float
-    timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    timer: asyncio.TimerHandle | None = None
 
 
-@dataclass(slots=True)
 class CaughtUpEntry(Entry):
     """Behind what goes upstream once more: when it comes, all of that has gone."""
 

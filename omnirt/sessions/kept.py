@@ -43,7 +43,7 @@ class Kept:
 
     def __init__(self, detects: Callable[[], bool]) -> None:
         self._detects = detects
-        self._open: deque[tuple[float, AudioEntry]] = deque()
+        self._open: deque[AudioEntry] = deque()
         self._open_ms = 0
         self._turns: dict[str, list[AudioEntry]] = {}
         self._messages: deque[EventsEntry] = deque(maxlen=MAX_MESSAGES)
@@ -54,14 +54,15 @@ class Kept:
 
     def audio(self, entry: AudioEntry, now: float) -> None:
         """Audio is about to go upstream."""
-        self._open.append((now, entry))
+        entry.sent_at = now
+        self._open.append(entry)
         self._open_ms += entry.duration_ms
         silent = self._detects() and not self._speaking and not entry.commit
         while True:
-            at, first = self._open[0]
+            first = self._open[0]
             left_ms = self._open_ms - first.duration_ms
             # By the clock as well: what is sent faster than it is spoken is reported on later.
-            over = silent and left_ms >= LEAD_MS and now - at >= LEAD_MS / 1000
+            over = silent and left_ms >= LEAD_MS and now - first.sent_at >= LEAD_MS / 1000
             if not over and left_ms < INPUT_QUEUE_MS:
                 return
             self._open.popleft()
@@ -93,11 +94,11 @@ class Kept:
     def _committed(self, event: Mapping[str, Any]) -> None:
         self._speaking = False
         entries = list(self._open)
-        last = max((at for at, (_, entry) in enumerate(entries) if entry.commit), default=len(entries) - 1)
-        self._turns[text_id(event, "item_id")] = [entry for _, entry in entries[: last + 1]]
+        last = max((at for at, entry in enumerate(entries) if entry.commit), default=len(entries) - 1)
+        self._turns[text_id(event, "item_id")] = entries[: last + 1]
         self._forget_open()
-        for at, entry in entries[last + 1 :]:
-            self.audio(entry, at)
+        for entry in entries[last + 1 :]:
+            self.audio(entry, entry.sent_at)
         while len(self._turns) > 1 and self._turns_ms() > INPUT_QUEUE_MS:
             del self._turns[next(iter(self._turns))]
 
@@ -135,7 +136,7 @@ class Kept:
             if not turn or not turn[-1].commit:
                 entries.append(AudioEntry(b"", 0, commit=True))  # the provider had ended it
         entries += self._messages
-        speech: list[Entry] = [entry for _, entry in self._open]
+        speech: list[Entry] = list(self._open)
         item_ids = [item_id for item_id in self._turns if item_id]
         unsent = Unsent(entries, speech, item_ids, self._dropped_ms)
         self._turns.clear()

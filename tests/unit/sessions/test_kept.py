@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from hypothesis import given, strategies as st
@@ -184,3 +185,12 @@ def test_whatever_happens_it_is_bounded_and_in_order(script: list[Any], detects:
     )
     assert whole <= 2 * (INPUT_QUEUE_MS + 30_000)
     assert not kept.take().entries
+
+
+def test_audio_that_is_kept_is_nothing_for_the_garbage_collector() -> None:
+    kept = Kept(lambda: False)
+    for _ in range(100):
+        kept.audio(audio("a", 20), 0.0)
+    unsent = kept.take()
+    assert len(unsent.speech) == 100
+    assert not any(gc.is_tracked(entry) for entry in unsent.speech)
