@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 INTERVAL_S = 0.02
+WITHIN = 50
+"""Chunks within which all agents begin to speak, one after another: not all people stop at once."""
 
 
 async def paced(
@@ -14,7 +16,7 @@ async def paced(
     begin: Callable[[int], Awaitable[None]],
     chunk: Callable[[int, int], Awaitable[None]],
 ) -> None:
-    """Calls `begin(session)` and then `chunk(session, number)` for each session when it is due."""
+    """Calls `chunk(session, number)` for each when it is due, and `begin(session)` once before one."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(chunks):
@@ -22,6 +24,6 @@ async def paced(
             due = began + (number + index / sessions) * INTERVAL_S
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
-            if not number:
+            if number == index * min(WITHIN, chunks) // sessions:
                 await begin(index)
             await chunk(index, number)
