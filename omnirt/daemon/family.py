@@ -78,8 +78,8 @@ def _wait_for_deaths(pids: list[int]) -> None:
     for pid in pids:
         try:
             descriptor = os.pidfd_open(pid)
-        except OSError:
-            continue  # it is dead
+        except (AttributeError, OSError):  # it is dead; or not Linux, or forbidden in this container
+            continue
         dying = select.poll()
         dying.register(descriptor, select.POLLIN)
         dying.poll(max(0, until - time.monotonic()) * 1000)
