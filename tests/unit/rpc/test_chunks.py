@@ -71,7 +71,7 @@ def test_a_chunk_without_an_id_is_a_notification() -> None:
         line(params={**PARAMS, "sessionId": "\\"}),
         line(id="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
         line(x="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
-        line(metod="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
+        line(Method="session.sendAudio").replace(b'"method": "session.sendAudio", ', b""),
         line().replace(b'"audio": "', b'"audio": "","audio": "'),
         line().replace(b'"audio": "', b'"audio":  "'),
         line().replace(b'"audio": "', b'"audio": "\\/A'),
