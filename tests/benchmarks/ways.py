@@ -128,8 +128,9 @@ class Daemon:
 async def relay(url: str, sessions: int) -> AsyncIterator[Relay]:
     """The bare relay, connected."""
     child = await Child.spawn("-m", "tests.benchmarks.relay", url, str(sessions), core=TESTED_CORE)
-    for session in range(sessions):
+    for _ in range(sessions):
         await child.until(b"session.created")
+    for session in range(sessions):
         child.send(b'%d {"type":"session.update","session":{}}' % session)
     for _ in range(sessions):
         await child.until(b"session.updated")
